@@ -1,0 +1,51 @@
+# make demo    a synthetic movie, clicked, tracked, scored and drawn: no screen, no network, only the engine is installed
+# make test    all tests, on a virtual screen          make test-engine   the tests that need no Qt and no screen
+# make lint    ruff and mypy                           make format        ruff's formatter
+# make venv    the environment that all of them use, and nothing else
+#
+# Variables: PYTHON       the Python (3.11 or newer) that the environment is made with; else the newest one on the PATH
+#            VENV         the environment's folder, .venv by default; an existing one that has everything is left as it is
+#            TORCH_INDEX  where pip finds torch; see .ci/environment for what is chosen without it
+#            OUT          where the demo writes, napari-sam2-demo by default
+
+VENV ?= .venv
+OUT ?= napari-sam2-demo
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+.PHONY: demo test test-engine lint format venv clean
+.DEFAULT_GOAL := help
+.PHONY: help
+
+help:
+	@sed -n '/^# /s/^# //p' Makefile
+
+demo: $(VENV)/.engine
+	$(BIN)/napari-sam2 demo --out "$(OUT)" --overwrite
+
+test: $(VENV)/.dev
+	@.ci/system
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-engine: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not gui" -p no:pytest-qt --no-xvfb $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+venv: $(VENV)/.dev
+
+$(VENV)/.engine: pyproject.toml
+	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" .ci/environment "$(VENV)" engine
+
+$(VENV)/.dev: pyproject.toml
+	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" .ci/environment "$(VENV)" dev
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
