@@ -1,0 +1,99 @@
+"""A frame's features and a cell's mask, folded into a memory."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_sam2.network.config import TOKEN_STRIDE, Sam2Config
+from napari_sam2.network.layers import LayerNorm2d
+
+#: Mask probabilities are stretched to ``p * MASK_SCALE + MASK_BIAS`` before they are encoded.
+MASK_SCALE, MASK_BIAS = 20.0, -10.0
+#: Start of the layer scale where a network is trained from nothing (the published 1e-6 needs a long training to grow).
+LAYER_SCALE_INIT = 0.1
+
+
+class MaskDownsampler(nn.Module):
+    """Four strided 3x3 convolutions from a mask at model resolution to stride 16."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 1
+        steps = TOKEN_STRIDE.bit_length() - 1
+        for _ in range(steps):
+            layers += [nn.Conv2d(channels, channels * 4, 3, stride=2, padding=1), LayerNorm2d(channels * 4), nn.GELU()]
+            channels *= 4
+        layers.append(nn.Conv2d(channels, width, kernel_size=1))
+        self.encoder = nn.Sequential(*layers)
+
+    def forward(self, masks_n1hw: Tensor) -> Tensor:
+        """(N, 1, 16h, 16w) to (N, C, h, w)."""
+        return self.encoder(masks_n1hw)
+
+
+class ConvNextBlock(nn.Module):
+    """ConvNeXt block (Liu et al. 2022) with layer scale."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dwconv = nn.Conv2d(width, width, kernel_size=7, padding=3, groups=width)
+        self.norm = LayerNorm2d(width)
+        self.pwconv1 = nn.Linear(width, 4 * width)
+        self.pwconv2 = nn.Linear(4 * width, width)
+        self.gamma = nn.Parameter(torch.full((width,), LAYER_SCALE_INIT))
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        """Return a map of the same shape."""
+        y = self.norm(self.dwconv(x_nchw)).permute(0, 2, 3, 1)
+        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
+        return x_nchw + y.permute(0, 3, 1, 2)
+
+
+class Fuser(nn.Module):
+    """Two ConvNeXt blocks."""
+
+    def __init__(self, width: int, depth: int = 2) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(ConvNextBlock(width) for _ in range(depth))
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        """Return a map of the same shape."""
+        for layer in self.layers:
+            x_nchw = layer(x_nchw)
+        return x_nchw
+
+
+class MemoryEncoder(nn.Module):
+    """SAM 2's memory encoder (Ravi et al. 2024)."""
+
+    def __init__(self, config: Sam2Config) -> None:
+        super().__init__()
+        self.mask_downsampler = MaskDownsampler(config.width)
+        self.pix_feat_proj = nn.Conv2d(config.width, config.width, kernel_size=1)
+        self.fuser = Fuser(config.width)
+        self.out_proj = nn.Conv2d(config.width, config.memory_width, kernel_size=1)
+
+    def forward(self, features_nchw: Tensor, mask_logits_nhw: Tensor, hard_n: Tensor) -> Tensor:
+        """Encode memories.
+
+        Parameters
+        ----------
+        features_nchw
+            (N, C, h, w) raw stride-16 features, not conditioned on memory.
+        mask_logits_nhw
+            (N, 16h, 16w) mask logits at model resolution.
+        hard_n
+            (N,) bool: take the mask as 0 or 1 rather than as a probability (frames prompted by points or masks).
+
+        Returns
+        -------
+        Tensor
+            (N, memory_width, h, w).
+        """
+        logits = mask_logits_nhw.float()
+        probability = torch.where(hard_n[:, None, None], (logits > 0).float(), logits.sigmoid())
+        mask = (probability * MASK_SCALE + MASK_BIAS)[:, None].to(features_nchw.dtype)
+        return self.out_proj(self.fuser(self.pix_feat_proj(features_nchw) + self.mask_downsampler(mask)))

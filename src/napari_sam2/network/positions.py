@@ -1,0 +1,129 @@
+"""Position encodings: sine, random Fourier features, and axial rotary embeddings.
+
+All are computed in float32 whatever the precision of the network. Maps smaller than the native one take positions in
+the middle of it, at the native scale, so that a window sees the distances the network was trained on; the whole native
+map is the special case with offset 0.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+SINE_TEMPERATURE = 10_000.0
+ROPE_THETA = 10_000.0
+
+
+def frame_of(tokens: int, native: int) -> tuple[float, float]:
+    """Place a map of `tokens` along one axis in the native frame.
+
+    Parameters
+    ----------
+    tokens
+        Length of the map.
+    native
+        Length of the native map.
+
+    Returns
+    -------
+    offset, span
+        Position of the first token and length of the frame, in tokens. ``(0, tokens)`` for maps that are native or larger.
+    """
+    return (0.0, float(tokens)) if tokens >= native else ((native - tokens) / 2.0, float(native))
+
+
+def sine_positions(height: int, width: int, channels: int, native: int, device: torch.device | None = None) -> Tensor:
+    """Two-dimensional sine encoding: (channels, height, width), float32.
+
+    Positions are 1-based, divided by (last + 1e-6), times 2 pi; the first half of the channels encodes y, the second x,
+    sine and cosine interleaved (Carion et al. 2020).
+    """
+    half = channels // 2
+    index = torch.arange(half, dtype=torch.float32, device=device)
+    divisor = SINE_TEMPERATURE ** (2 * torch.div(index, 2, rounding_mode="floor") / half)
+
+    def axis(n: int) -> Tensor:
+        offset, span = frame_of(n, native)
+        at = (torch.arange(1, n + 1, dtype=torch.float32, device=device) + offset) / (span + 1e-6) * (2 * math.pi)
+        phase = at[:, None] / divisor
+        return torch.stack((phase[:, 0::2].sin(), phase[:, 1::2].cos()), dim=2).flatten(1)
+
+    y, x = axis(height), axis(width)
+    both = torch.cat((y[:, None].expand(-1, width, -1), x[None].expand(height, -1, -1)), dim=-1)
+    return both.permute(2, 0, 1)
+
+
+def sine_1d(positions: Tensor, channels: int) -> Tensor:
+    """Encode scalar positions (...,) as (..., channels): all sines, then all cosines; float32."""
+    half = channels // 2
+    index = torch.arange(half, dtype=torch.float32, device=positions.device)
+    divisor = SINE_TEMPERATURE ** (2 * torch.div(index, 2, rounding_mode="floor") / half)
+    phase = positions.float()[..., None] / divisor
+    return torch.cat((phase.sin(), phase.cos()), dim=-1)
+
+
+class RandomFourier(nn.Module):
+    """Encoding of points in the unit square by random frequencies (Tancik et al. 2020)."""
+
+    positional_encoding_gaussian_matrix: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, channels // 2))
+
+    def forward(self, xy_unit: Tensor) -> Tensor:
+        """Encode points (..., 2), x and y in [0, 1], as (..., channels), float32."""
+        with torch.autocast(xy_unit.device.type, enabled=False):
+            turns = (2 * xy_unit.float() - 1) @ self.positional_encoding_gaussian_matrix.float()
+            phase = 2 * math.pi * turns
+            return torch.cat((phase.sin(), phase.cos()), dim=-1)
+
+    def grid(self, height: int, width: int, native: int) -> Tensor:
+        """Encode the centres of a token map: (channels, height, width)."""
+        device = self.positional_encoding_gaussian_matrix.device
+
+        def axis(n: int) -> Tensor:
+            offset, span = frame_of(n, native)
+            return (torch.arange(n, dtype=torch.float32, device=device) + 0.5 + offset) / span
+
+        y, x = torch.meshgrid(axis(height), axis(width), indexing="ij")
+        return self(torch.stack((x, y), dim=-1)).permute(2, 0, 1)
+
+
+def rope_angles(rows_n: Tensor, columns_n: Tensor, channels: int) -> Tensor:
+    """Angles of the axial rotary embedding (Su et al. 2021; Heo et al. 2024).
+
+    Parameters
+    ----------
+    rows_n, columns_n
+        Token coordinates of any shape (...,), whole numbers as float or integer.
+    channels
+        Width of the vectors to be rotated; ``channels / 4`` pairs turn with x, then as many with y.
+
+    Returns
+    -------
+    Tensor
+        (..., channels / 2), float32.
+    """
+    pairs = channels // 4
+    exponent = torch.arange(pairs, dtype=torch.float32, device=rows_n.device) * 4 / channels
+    frequency = ROPE_THETA**-exponent
+    return torch.cat((columns_n.float()[..., None] * frequency, rows_n.float()[..., None] * frequency), dim=-1)
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotate adjacent pairs of channels by `angles`, in float32; returns the type of `x`.
+
+    Parameters
+    ----------
+    x
+        (..., channels).
+    angles
+        (..., channels / 2), broadcastable to `x`'s leading axes.
+    """
+    pairs = x.float().unflatten(-1, (-1, 2))
+    even, odd = pairs[..., 0], pairs[..., 1]
+    cosine, sine = angles.cos(), angles.sin()
+    return torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1).flatten(-2).to(x.dtype)
