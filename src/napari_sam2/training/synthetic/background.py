@@ -1,0 +1,72 @@
+"""What is in the picture and is not a cell: clutter, dust, floating debris. None of it is labelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import textures
+from .scene import add_blob
+from .recipe import Recipe
+from .shapes import F32
+
+
+@dataclass
+class Speck:
+    """A piece of debris at (y, x) px; floating ones drift by (vy, vx) px a frame."""
+
+    y: float
+    x: float
+    size: float
+    amount: float
+    squash: float
+    vy: float = 0.0
+    vx: float = 0.0
+
+
+class Background:
+    """Debris and clutter of one movie."""
+
+    def __init__(self, recipe: Recipe, shape: tuple[int, int], rng: np.random.Generator) -> None:
+        self.recipe, self.shape, self.rng = recipe, shape, rng
+        look, diameter = recipe.look, recipe.shape.diameter
+        self.tile = int(rng.integers(0, 1 << 16))
+        self.corner = rng.integers(0, 4096, 2)
+        self.zoom = float(rng.uniform(2.0, 6.0))
+        self.specks = [self._speck(diameter, 0.0) for _ in range(int(rng.poisson(look.debris)))]
+        self.specks += [self._speck(diameter, 0.4) for _ in range(int(rng.poisson(look.floaters)))]
+
+    def _speck(self, diameter: float, speed: float) -> Speck:
+        rng = self.rng
+        floating = speed > 0
+        size = float(rng.uniform(0.15, 0.45)) * diameter if floating else float(rng.uniform(0.6, 0.06 * diameter + 1.2))
+        vy, vx = speed * diameter * rng.standard_normal(2)
+        return Speck(
+            y=float(rng.uniform(0, self.shape[0])),
+            x=float(rng.uniform(0, self.shape[1])),
+            size=size,
+            amount=float(rng.lognormal(-0.7, 0.6)) * (0.3 if floating else 1.0),
+            squash=float(rng.uniform(1, 2.2)) if not floating else 1.0,
+            vy=float(vy),
+            vx=float(vx),
+        )
+
+    def add(self, canvas: F32, offset: tuple[float, float], signed: bool) -> None:
+        """Add debris and clutter to a canvas, in place; ``signed`` lets debris be thinner or thicker (phase)."""
+        look = self.recipe.look
+        if look.clutter > 0:
+            at = (int(self.corner[0] - round(offset[0])), int(self.corner[1] - round(offset[1])))
+            canvas += np.float32(look.clutter) * textures.window("fractal", self.tile, self.shape, at, self.zoom)
+            if signed:
+                dots = textures.window("granules", self.tile + 1, self.shape, at, 1.6)
+                canvas += np.float32(1.5 * look.clutter) * np.maximum(dots - 1, 0)
+        for number, speck in enumerate(self.specks):
+            sign = -1.0 if signed and number % 3 == 0 else 1.0
+            add_blob(canvas, speck.y + offset[0], speck.x + offset[1], speck.size, sign * speck.amount, speck.squash)
+
+    def step(self) -> None:
+        """Let floating debris drift on."""
+        for speck in self.specks:
+            speck.y += speck.vy
+            speck.x += speck.vx

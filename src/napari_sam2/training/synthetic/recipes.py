@@ -1,0 +1,250 @@
+"""Random recipes: what is plausible for each kind of movie."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .recipe import KINDS, CameraRecipe, LifeRecipe, LookRecipe, Recipe, ShapeRecipe
+
+MIN_DIAMETER, MAX_DIAMETER = 8.0, 120.0
+"""px; the range of cell sizes that the painters are made for."""
+MAX_CELLS = 400
+
+_TYPICAL_DIAMETER = {"phase": 60.0, "brightfield": 45.0, "dic": 50.0, "cytoplasm": 45.0, "rods": 18.0}
+_FILL = {  # share of the picture that cells cover, low and high
+    "nuclei": (0.04, 0.45),
+    "membranes": (0.75, 1.0),
+    "cytoplasm": (0.1, 0.6),
+    "spots": (0.1, 0.5),
+    "phase": (0.06, 0.5),
+    "brightfield": (0.08, 0.5),
+    "dic": (0.08, 0.5),
+    "rods": (0.05, 0.6),
+}
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _chance(rng: np.random.Generator, probability: float, value: float, otherwise: float = 0.0) -> float:
+    return value if rng.random() < probability else otherwise
+
+
+def _life(rng: np.random.Generator) -> LifeRecipe:
+    """Motion and events as in movies of one frame per 1..30 minutes."""
+    step = _log_uniform(rng, 0.3, 3.0)  # how much happens between two frames
+    return LifeRecipe(
+        speed=step * _log_uniform(rng, 0.01, 0.15),
+        persistence=float(rng.uniform(0.1, 0.9)),
+        drift=(0.0, 0.0) if rng.random() < 0.7 else tuple(rng.normal(0, 2.0, 2).tolist()),  # type: ignore[arg-type]
+        spin=step * _log_uniform(rng, 0.01, 0.12),
+        deform=float(min(0.8, step * rng.uniform(0.08, 0.4))),
+        growth=step * float(rng.uniform(0.0, 0.02)),
+        division_rate=step * _log_uniform(rng, 0.002, 0.03),
+        death_rate=step * _log_uniform(rng, 0.0003, 0.008),
+        vanish_rate=_chance(rng, 0.4, float(rng.uniform(0.005, 0.04)), 0.001),
+        mitosis_frames=int(rng.integers(1, 5)),
+        recovery_frames=int(rng.integers(1, 5)),
+        repulsion=float(rng.choice([0.05, 0.5, 0.8])),
+        crowding=float(rng.uniform(0.75, 1.0)),
+        clumping=_chance(rng, 0.4, float(rng.uniform(0.3, 0.95))),
+    )
+
+
+def _camera(rng: np.random.Generator) -> CameraRecipe:
+    return CameraRecipe(
+        blur=_log_uniform(rng, 0.5, 2.0),
+        focus_wander=_chance(rng, 0.3, float(rng.uniform(0.1, 0.6)), 0.03),
+        photons=_log_uniform(rng, 15, 3000),
+        read_noise=_log_uniform(rng, 0.003, 0.06),
+        background=_log_uniform(rng, 0.01, 0.5),
+        vignette=float(rng.uniform(0, 0.5)),
+        gradient=_chance(rng, 0.5, float(rng.uniform(0, 0.4)), 0.03),
+        bleaching=_chance(rng, 0.5, float(rng.uniform(0, 0.02))),
+        flicker=_chance(rng, 0.3, float(rng.uniform(0.01, 0.12)), 0.005),
+        stage_jitter=_chance(rng, 0.4, float(rng.uniform(0.2, 2.0)), 0.05),
+        jump_rate=_chance(rng, 0.2, 0.1),
+        jump_size=float(rng.uniform(3, 20)),
+        black_rate=_chance(rng, 0.1, 0.06),
+        repeat_rate=_chance(rng, 0.1, 0.06),
+        bits=int(rng.choice([8, 12, 14, 16])),
+        gain=float(rng.uniform(0.25, 0.9)),
+    )
+
+
+def _fluorescence(rng: np.random.Generator, kind: str, diameter: float) -> tuple[ShapeRecipe, LookRecipe]:
+    look = LookRecipe(
+        modality=kind,
+        brightness_spread=float(rng.uniform(0.1, 0.6)),
+        dome=float(rng.uniform(0.1, 0.7)),
+        texture=float(rng.uniform(0.05, 0.35)),
+        texture_name=str(rng.choice(["coarse", "middle", "fractal"])),
+        texture_scale=_log_uniform(rng, 0.5, 2.0),
+        granules=_chance(rng, 0.6, float(rng.uniform(0.1, 0.6))),
+        nucleus=float(rng.choice([-0.6, -0.3, 0.0, 0.6, 1.2])),
+        rim=_chance(rng, 0.4, float(rng.uniform(0.2, 1.0))),
+        spots=_log_uniform(rng, 4, 25),
+        haze=_chance(rng, 0.6, float(rng.uniform(0.02, 0.3))),
+        seam=float(rng.uniform(0, 0.6)),
+        debris=_chance(rng, 0.5, float(rng.uniform(1, 10))),
+        floaters=_chance(rng, 0.3, 2.0),
+        clutter=_chance(rng, 0.7, float(rng.uniform(0.0, 0.06))),
+    )
+    shape = ShapeRecipe(
+        diameter=diameter,
+        diameter_spread=float(rng.uniform(0.05, 0.25)),
+        elongation=float(rng.uniform(1.05, 1.9)),
+        roughness=float(rng.uniform(0.02, 0.09)),
+        smoothness=float(rng.uniform(2.0, 4.0)),
+    )
+    return shape, look
+
+
+def _spread_shape(rng: np.random.Generator, diameter: float) -> ShapeRecipe:
+    """Crawling cells: from compact to spindles and stars."""
+    spindly = float(rng.random())
+    return ShapeRecipe(
+        diameter=diameter,
+        diameter_spread=float(rng.uniform(0.1, 0.3)),
+        elongation=1.1 + 2.2 * spindly * float(rng.random()),
+        elongation_spread=0.4,
+        roughness=float(rng.uniform(0.05, 0.2)),
+        smoothness=float(rng.uniform(1.2, 2.5)),
+        tips=spindly * float(rng.uniform(0, 5)),
+        tip_height=float(rng.uniform(0.3, 1.0)),
+        bend=spindly * float(rng.uniform(0, 0.6)),
+    )
+
+
+def _round_shape(rng: np.random.Generator, diameter: float) -> ShapeRecipe:
+    """Suspended or yeast-like cells."""
+    return ShapeRecipe(
+        diameter=diameter, elongation=float(rng.uniform(1.02, 1.3)), roughness=float(rng.uniform(0.01, 0.05))
+    )
+
+
+def _transmitted(rng: np.random.Generator, kind: str, diameter: float) -> tuple[ShapeRecipe, LookRecipe]:
+    compact = rng.random() < (0.25 if kind == "phase" else 0.5)
+    shape = _round_shape(rng, diameter) if compact else _spread_shape(rng, diameter)
+    look = LookRecipe(
+        modality=kind,
+        brightness_spread=float(rng.uniform(0.05, 0.3)),
+        dome=float(rng.uniform(0.3, 0.9)) if compact else float(rng.uniform(0.1, 0.7)),
+        texture=float(rng.uniform(0.1, 0.6)),
+        texture_scale=_log_uniform(rng, 0.6, 2.5),
+        granules=float(rng.uniform(0.1, 1.0)),
+        nucleus=float(rng.uniform(-0.2, 0.7)),
+        rim=_chance(rng, 0.6, float(rng.uniform(0.1, 0.8))),
+        thickness=_log_uniform(rng, 0.35, 1.6),
+        halo=float(np.clip(diameter * rng.uniform(0.08, 0.35), 3.0, 24.0)),
+        polarity=-1.0 if rng.random() < 0.12 else 1.0,
+        shear=float(rng.uniform(0, 2 * np.pi)),
+        seam=float(rng.uniform(0, 0.8)),
+        debris=_chance(rng, 0.7, float(rng.uniform(2, 25))),
+        floaters=_chance(rng, 0.4, 1.5),
+        clutter=float(rng.uniform(0.005, 0.08)),
+    )
+    return shape, look
+
+
+def _rods(rng: np.random.Generator, diameter: float) -> tuple[ShapeRecipe, LookRecipe]:
+    shape = ShapeRecipe(
+        style="rod",
+        diameter=diameter,
+        elongation=float(rng.uniform(3.0, 7.0)),
+        bend=_chance(rng, 0.5, float(rng.uniform(0, 0.8))),
+    )
+    bright = rng.random() < 0.4
+    look = LookRecipe(
+        modality="rods" if bright else "phase",
+        brightness_spread=float(rng.uniform(0.03, 0.4 if bright else 0.12)),
+        dome=float(rng.uniform(0.2, 0.9)),
+        texture=float(rng.uniform(0.0, 0.25)),
+        granules=0.0,
+        nucleus=0.0,
+        rim=_chance(rng, 0.2, 0.8),
+        haze=float(rng.uniform(0, 0.3)),
+        thickness=_log_uniform(rng, 0.6, 1.6),
+        halo=float(np.clip(diameter * rng.uniform(0.2, 0.6), 2.5, 12.0)),
+        polarity=-1.0 if rng.random() < 0.15 else 1.0,
+        seam=float(rng.uniform(0.2, 0.9)),
+        debris=_chance(rng, 0.4, 3.0),
+        floaters=0.0,
+        clutter=float(rng.uniform(0.0, 0.04)),
+    )
+    return shape, look
+
+
+def random_recipe(
+    rng: np.random.Generator,
+    kind: str,
+    size: tuple[int, int],
+    cells: int | None = None,
+    diameter: float | None = None,
+) -> Recipe:
+    """Draw everything about a movie.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    kind : str
+        One of :data:`KINDS`.
+    size : tuple of int
+        (Y, X) px.
+    cells : int, optional
+        How many cells the picture shows at first, 1..400; drawn from what is usual when absent.
+    diameter : float, optional
+        px, 8..120; drawn when absent.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, or a number out of range.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}; there are {', '.join(KINDS)}")
+    if diameter is None:
+        typical = _TYPICAL_DIAMETER.get(kind, 32.0)
+        diameter = float(np.clip(typical * np.exp(0.35 * rng.standard_normal()), MIN_DIAMETER, MAX_DIAMETER))
+    if not MIN_DIAMETER <= diameter <= MAX_DIAMETER:
+        raise ValueError(f"diameter is {diameter:g} px; it must lie in {MIN_DIAMETER:g}..{MAX_DIAMETER:g}")
+    fill = float(rng.uniform(*_FILL[kind]))
+    if cells is None:
+        cells = int(np.clip(fill * size[0] * size[1] / (np.pi / 4 * diameter**2), 1, MAX_CELLS))
+    if not 1 <= cells <= MAX_CELLS:
+        raise ValueError(f"cells is {cells}; it must lie in 1..{MAX_CELLS}")
+    life, camera = _life(rng), _camera(rng)
+    if kind in ("phase", "brightfield", "dic"):
+        shape, look = _transmitted(rng, kind, diameter)
+    elif kind == "rods":
+        shape, look = _rods(rng, diameter)
+    else:
+        shape, look = _fluorescence(rng, kind, diameter)
+        if kind in ("cytoplasm", "spots"):
+            shape = _spread_shape(rng, diameter) if rng.random() < 0.6 else _round_shape(rng, diameter)
+    recipe = Recipe(kind, cells, shape, life, look, camera)
+    if look.modality in ("phase", "brightfield", "dic"):
+        recipe = recipe.replace(
+            photons=_log_uniform(rng, 100, 8000),
+            read_noise=_log_uniform(rng, 0.002, 0.02),
+            vignette=float(rng.uniform(0, 0.25)),
+            gradient=float(rng.uniform(0, 0.12)),
+            flicker=float(rng.uniform(0, 0.02)),
+            blur=_log_uniform(rng, 0.4, 1.3),
+            gain=float(rng.uniform(0.6, 1.2)),
+        )
+    if kind == "membranes":
+        recipe = recipe.replace(
+            reach=1.7, repulsion=0.6, clumping=0.0, crowding=0.95, vanish_rate=0.0, roughness=0.03,
+            diameter_spread=float(rng.uniform(0.05, 0.2)), speed=min(life.speed, 0.05),
+        )  # fmt: skip
+    if kind == "rods":
+        recipe = recipe.replace(
+            growth=_log_uniform(rng, 0.01, 0.12),
+            repulsion=0.9,
+            crowding=float(rng.uniform(0.95, 1.05)),
+            speed=_log_uniform(rng, 0.005, 0.1),
+            clumping=_chance(rng, 0.6, 0.95),
+        )
+    return recipe

@@ -1,0 +1,123 @@
+"""From a colony to the pixels each cell owns: outlines, contacts, overlaps and the label image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .cells import Cell
+from .recipe import Recipe
+from .shapes import F32, Patch
+
+MIN_LABEL_AREA = 6
+"""A cell of which fewer px can be seen is not labelled."""
+FIRM = 0.3
+"""From this repulsion on, cells that meet share a border; below, the upper one covers the lower."""
+_FAR = np.float32(9.0)
+
+
+@dataclass
+class Placed:
+    """A visible cell on the frame.
+
+    Attributes
+    ----------
+    cell : Cell
+    patch : Patch
+    cover : (h, w) float32
+        Share of each pixel that the cell fills, 0..1; 0 where a neighbour owns the pixel.
+    contact : (h, w) float32
+        Distance in px to the nearest border with a neighbour, roughly; large where there is none.
+    """
+
+    cell: Cell
+    patch: Patch
+    cover: F32
+    contact: F32
+
+
+def lay_out(
+    cells: list[Cell], shape: tuple[int, int], offset: tuple[float, float], recipe: Recipe
+) -> tuple[list[Placed], npt.NDArray[np.int32]]:
+    """Place all visible cells on a frame.
+
+    Parameters
+    ----------
+    cells : list of Cell
+    shape : tuple of int
+        (Y, X) of the frame.
+    offset : tuple of float
+        (y, x) px that the stage has moved the picture.
+    recipe : Recipe
+
+    Returns
+    -------
+    list of Placed, and labels (Y, X) int32
+    """
+    reach = np.float32(recipe.shape.reach)
+    firm = recipe.life.repulsion >= FIRM
+    best = np.full(shape, _FAR, np.float32)
+    second = np.full(shape, _FAR, np.float32)
+    owner = np.full(shape, -1, np.int32)
+    found: list[tuple[Cell, Patch]] = []
+    for cell in sorted(cells, key=lambda c: c.depth):
+        if cell.visible <= 0:
+            continue
+        patch = cell.patch(shape, cell.y + offset[0], cell.x + offset[1], float(reach), 2.0)
+        if patch is None:
+            continue
+        window, index = patch.window, len(found)
+        rho, best_here = patch.rho, best[window]
+        if firm:
+            wins = (rho < best_here) & (rho < reach)
+            second[window] = np.where(wins, best_here, np.minimum(second[window], rho))
+            best_here[wins] = rho[wins]
+            owner[window][wins] = index
+        else:
+            owner[window][rho < reach] = index
+        found.append((cell, patch))
+
+    placed: list[Placed] = []
+    ids = np.zeros(len(found) + 1, np.int32)  # the last entry serves index -1
+    for index, (cell, patch) in enumerate(found):
+        window = patch.window
+        radius = np.float32(cell.half_width if cell.is_rod else cell.radius)
+        if reach > 1:
+            cover = (reach - patch.rho) * radius + np.float32(0.5)
+        else:
+            cover = patch.edge + np.float32(0.5)
+        np.clip(cover, 0, 1, out=cover)
+        if firm:
+            mine = owner[window]
+            cover *= (mine == index) | (mine < 0)
+            contact = np.float32(0.5) * (second[window] - patch.rho) * radius
+        else:
+            contact = np.full(patch.rho.shape, _FAR * radius, np.float32)
+        placed.append(Placed(cell, patch, cover, contact))
+        ids[index] = cell.id
+    labels = ids[owner]
+    areas = np.bincount(owner.ravel() + 1, minlength=len(found) + 1)[1:]
+    for index in np.nonzero((areas > 0) & (areas < MIN_LABEL_AREA))[0]:
+        labels[owner == index] = 0
+    return placed, labels
+
+
+def smoothstep(values: F32, low: float, high: float) -> F32:
+    """Rise smoothly from 0 at ``low`` to 1 at ``high``."""
+    t = np.clip((values - np.float32(low)) * np.float32(1.0 / (high - low)), 0, 1)
+    result: F32 = t * t * (3 - 2 * t)
+    return result
+
+
+def add_blob(canvas: F32, y: float, x: float, sigma: float, amount: float, squash: float = 1.0) -> None:
+    """Add a Gaussian spot of peak ``amount`` in its own box; ``squash`` stretches it along x."""
+    half_y, half_x = 3 * sigma, 3 * sigma * squash
+    y0, y1 = max(0, int(y - half_y)), min(canvas.shape[0], int(y + half_y) + 2)
+    x0, x1 = max(0, int(x - half_x)), min(canvas.shape[1], int(x + half_x) + 2)
+    if y1 <= y0 or x1 <= x0:
+        return
+    dy = (np.arange(y0, y1, dtype=np.float32) - np.float32(y)) / np.float32(sigma)
+    dx = (np.arange(x0, x1, dtype=np.float32) - np.float32(x)) / np.float32(sigma * squash)
+    canvas[y0:y1, x0:x1] += np.float32(amount) * np.exp(-0.5 * dy * dy)[:, None] * np.exp(-0.5 * dx * dx)[None]

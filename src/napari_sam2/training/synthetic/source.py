@@ -1,0 +1,68 @@
+"""Synthetic clips for training: every sample draws a new movie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..clip import Clip, scale_intensity
+from .movie import render
+from .recipe import KINDS
+from .recipes import random_recipe
+
+DEFAULT_WEIGHTS: dict[str, float] = {
+    "nuclei": 3.0,
+    "membranes": 1.0,
+    "cytoplasm": 2.0,
+    "spots": 0.7,
+    "phase": 3.0,
+    "brightfield": 0.8,
+    "dic": 0.8,
+    "rods": 1.5,
+}
+"""How often each kind is drawn."""
+
+
+class SyntheticSource:
+    """A :class:`~napari_sam2.training.clip.ClipSource` of synthetic movies.
+
+    Parameters
+    ----------
+    weights : mapping of str to float, optional
+        How often each kind is drawn; :data:`DEFAULT_WEIGHTS` when absent.
+    diameters : tuple of float
+        Cell diameters in px, drawn log-uniformly between the two.
+    max_cells : int
+        Fewer cells make faster samples.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, float] | None = None,
+        diameters: tuple[float, float] = (14.0, 100.0),
+        max_cells: int = 120,
+    ) -> None:
+        weights = dict(DEFAULT_WEIGHTS if weights is None else weights)
+        unknown = set(weights) - set(KINDS)
+        if unknown or not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
+            raise ValueError(f"weights must be positive numbers for some of {', '.join(KINDS)}; got {weights}")
+        self.kinds = list(weights)
+        total = sum(weights.values())
+        self.probabilities = [w / total for w in weights.values()]
+        self.diameters = diameters
+        self.max_cells = max_cells
+
+    def sample(self, rng: np.random.Generator, size: int, length: int) -> Clip:
+        """Make a clip of ``length`` frames of ``size`` by ``size`` px; ids are 1..n without gaps."""
+        kind = self.kinds[int(rng.choice(len(self.kinds), p=self.probabilities))]
+        low, high = np.log(self.diameters)
+        diameter = float(np.exp(rng.uniform(low, high)))
+        recipe = random_recipe(rng, kind, (size, size), diameter=diameter)
+        recipe = recipe.replace(cells=min(recipe.cells, self.max_cells))
+        movie = render(recipe, rng, length, (size, size))
+        ids, dense = np.unique(movie.labels, return_inverse=True)
+        new = {int(old): n for n, old in enumerate(ids if ids[0] == 0 else [0, *ids])}
+        labels = dense.reshape(movie.labels.shape).astype(np.int32) + np.int32(0 if ids[0] == 0 else 1)
+        parents = {new[d]: new[m] for d, m in movie.parents.items()}
+        return Clip(scale_intensity(movie.frames), labels, parents, kind)
