@@ -86,7 +86,7 @@ class Cell:
 def random_coefficients(rng: np.random.Generator, recipe: ShapeRecipe) -> F32:
     """Draw harmonic amplitudes (2 * N_HARMONICS,) float32."""
     orders = np.arange(2, 2 + N_HARMONICS, dtype=np.float32)
-    sizes = recipe.roughness * (orders / 2) ** (-recipe.smoothness / 2)
+    sizes = recipe.roughness * (orders / 2) ** -recipe.smoothness
     return (rng.standard_normal((2, N_HARMONICS)) * sizes).astype(np.float32).reshape(-1)
 
 

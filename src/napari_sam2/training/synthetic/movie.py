@@ -123,6 +123,7 @@ def render(
         else:
             fluorescence.haze(canvas, recipe.look.haze, recipe.shape.diameter)
         pictures[t] = camera.expose(canvas, t, see_through)
-    seen = set(np.unique(labels).tolist())
+    # Counting is many times faster than sorting all pixels, as np.unique would.
+    seen = set(np.nonzero(np.bincount(labels.ravel()))[0].tolist())
     parents = {d: m for d, m in colony.parents.items() if d in seen and m in seen}
     return SyntheticMovie(pictures, labels, parents, recipe.kind, recipe, seed)

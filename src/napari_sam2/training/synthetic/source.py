@@ -61,8 +61,9 @@ class SyntheticSource:
         recipe = random_recipe(rng, kind, (size, size), diameter=diameter)
         recipe = recipe.replace(cells=min(recipe.cells, self.max_cells))
         movie = render(recipe, rng, length, (size, size))
-        ids, dense = np.unique(movie.labels, return_inverse=True)
-        new = {int(old): n for n, old in enumerate(ids if ids[0] == 0 else [0, *ids])}
-        labels = dense.reshape(movie.labels.shape).astype(np.int32) + np.int32(0 if ids[0] == 0 else 1)
-        parents = {new[d]: new[m] for d, m in movie.parents.items()}
+        seen = np.bincount(movie.labels.ravel()) > 0
+        seen[0] = False
+        dense = np.cumsum(seen, dtype=np.int32) * seen
+        labels = dense[movie.labels].astype(np.int32)
+        parents = {int(dense[daughter]): int(dense[mother]) for daughter, mother in movie.parents.items()}
         return Clip(scale_intensity(movie.frames), labels, parents, kind)
