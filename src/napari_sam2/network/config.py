@@ -87,6 +87,9 @@ class Sam2Config:
         Spatial memories with their own temporal embedding: the conditioning one and the recent ones.
     max_pointers
         Object pointers looked at, conditioning ones included.
+    pointer_span
+        Distance in frames that the pointers' time encoding is relative to; None takes one less than the number of
+        pointers a movie of its length can have, as published.
     version
         ``"2.1"`` or ``"2.0"``; 2.1 adds the time encoding of pointers and the embedding of absent objects.
     stability_delta, stability_threshold
@@ -106,6 +109,7 @@ class Sam2Config:
     head_hidden: int = 256
     memory_frames: int = 7
     max_pointers: int = 16
+    pointer_span: float | None = None
     version: str = "2.1"
     stability_delta: float = 0.05
     stability_threshold: float = 0.98
@@ -151,7 +155,7 @@ class Sam2Config:
         data = dict(data)
         trunk = dict(data.pop("trunk"))
         kind = trunk.pop("kind", None)
-        kinds: dict[Any, type[HieraConfig] | type[ConvTrunkConfig]] = {"hiera": HieraConfig, "conv": ConvTrunkConfig}
+        kinds: dict[Any, Any] = {"hiera": HieraConfig, "conv": ConvTrunkConfig}
         if kind not in kinds:
             raise ValueError(f"unknown kind of trunk {kind!r}; expected 'hiera' or 'conv'")
         frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in trunk.items()}
@@ -180,6 +184,7 @@ CELL = Sam2Config(
     decoder_heads=4,
     decoder_ffn=512,
     head_hidden=128,
+    pointer_span=15.0,
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-import torch.nn.functional as F
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.network.config import HieraConfig
@@ -117,9 +117,10 @@ class Hiera(nn.Module):
             # The first block of a stage still has the window of the stage before, and doubles width and heads.
             window = 0 if i in config.global_blocks else config.windows[stage]
             first = i - 1 in ends
-            self.blocks.append(HieraBlock(width, width * (2 if first else 1), heads * (2 if first else 1), window, first))
+            width_in = width
             if first:
                 stage, width, heads = stage + 1, width * 2, heads * 2
+            self.blocks.append(HieraBlock(width_in, width, heads, window, pool=first))
 
     def positions(self, height: int, width: int) -> Tensor:
         """Position embedding of a stride-4 map: (1, height, width, C)."""

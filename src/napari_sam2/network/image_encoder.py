@@ -35,9 +35,8 @@ class FpnNeck(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return the maps at strides 4, 8 and 16, each with the width of the neck."""
-        stride4, stride8, stride16, stride32 = (
-            conv(x) for conv, x in zip(reversed(self.convs), maps, strict=True)  # type: ignore[call-overload]
-        )
+        finest_first = list(self.convs)[::-1]
+        stride4, stride8, stride16, stride32 = (conv(x) for conv, x in zip(finest_first, maps, strict=True))
         coarse = F.interpolate(stride32.float(), scale_factor=2.0, mode="nearest")
         return stride4, stride8, stride16 + coarse.to(stride16.dtype)
 

@@ -40,7 +40,7 @@ class Mlp(nn.Module):
     def __init__(self, *widths: int, activation: str = "relu") -> None:
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        self.activation = {"relu": F.relu, "gelu": F.gelu}[activation]
+        self.activation: nn.Module = {"relu": nn.ReLU, "gelu": nn.GELU}[activation]()
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layers to the last axis."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -56,15 +58,28 @@ class MemoryBatch:
     all_valid: bool = False
 
 
+def _attend(q_bnc: Tensor, k_blc: Tensor, v_blv: Tensor, mask: Tensor | None) -> Tensor:
+    """Single-head attention; values narrower than the queries are padded, since fused kernels want equal widths."""
+    v_blv = v_blv.to(q_bnc.dtype)
+    padded = F.pad(v_blv, (0, q_bnc.shape[-1] - v_blv.shape[-1]))
+    out = F.scaled_dot_product_attention(q_bnc[:, None], k_blc[:, None], padded[:, None], attn_mask=mask)
+    return out[:, 0, :, : v_blv.shape[-1]]
+
+
 class RotaryAttention(Attention):
     """Single-head attention whose queries and keys are rotated by their places.
 
-    Values of the cross-attention come from narrow memories, and attention weights add up to one, so the value projection
-    is applied after the weighted sum instead of to every memory token: the same result for a fraction of the work.
+    Values of the cross-attention come from narrow memories, and attention weights add up to one, so the value
+    projection is applied after the weighted sum instead of to every memory token: the same result for less work.
     """
 
     def forward_rotary(
-        self, x_bnc: Tensor, memory: tuple[Tensor, Tensor] | None, q_angles: Tensor, k_angles: Tensor, mask: Tensor | None
+        self,
+        x_bnc: Tensor,
+        memory: tuple[Tensor, Tensor] | None,
+        q_angles: Tensor,
+        k_angles: Tensor,
+        mask: Tensor | None,
     ) -> Tensor:
         """Attend with rotary positions.
 
@@ -88,10 +103,8 @@ class RotaryAttention(Attention):
         else:
             k = torch.cat((rotate(k[:, :rotated], k_angles), k[:, rotated:]), dim=1)
         if memory is None:
-            out = F.scaled_dot_product_attention(q[:, None], k[:, None], self.v_proj(values)[:, None], attn_mask=mask)[:, 0]
-            return self.out_proj(out)
-        summed = F.scaled_dot_product_attention(q[:, None], k[:, None], values[:, None].to(q.dtype), attn_mask=mask)[:, 0]
-        return self.out_proj(self.v_proj(summed))
+            return self.out_proj(_attend(q, k, self.v_proj(values), mask))
+        return self.out_proj(self.v_proj(_attend(q, k, values, mask)))
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -150,15 +163,20 @@ class MemoryAttention(nn.Module):
         position = sine_positions(h, w, channels, self.native, x_nchw.device).to(x_nchw.dtype)
         x = (x_nchw + INPUT_POSITION_WEIGHT * position).flatten(2).transpose(1, 2)
         q_angles = self._angles(memory.query_origin_n2, h, w, channels)
-        k_angles = self._angles(memory.spatial_origin_nm2, *memory.spatial_nmchw.shape[-2:], channels).flatten(1, 2)
+        memory_h, memory_w = memory.spatial_nmchw.shape[-2:]
+        k_angles = self._angles(memory.spatial_origin_nm2, memory_h, memory_w, channels).flatten(1, 2)
         keys_values = self.memory_tokens(memory, time_embed_tc, pointer_position_npc)
         mask = None if memory.all_valid else self._mask(memory)
         # Rotary attention of a window to itself depends on distances only, so its angles may start anywhere.
         own_angles = self._angles(torch.zeros(1, 2, device=x.device), h, w, channels)
-        for layer in self.layers:
+        for layer in self.blocks():
             x = layer.look_around(x, own_angles)
             x = layer.look_back(x, keys_values, q_angles, k_angles, mask)
         return self.norm(x).transpose(1, 2).unflatten(2, (h, w))
+
+    def blocks(self) -> Iterator[MemoryAttentionLayer]:
+        """The layers, with their type."""
+        return (cast(MemoryAttentionLayer, layer) for layer in self.layers)
 
     def memory_tokens(
         self, memory: MemoryBatch, time_embed_tc: Tensor, pointer_position_npc: Tensor

@@ -240,9 +240,9 @@ class Sam2(nn.Module):
         """
         masks = masks_nhw.to(stride16_nchw.dtype)[:, None]
         logits = masks * MASK_SCALE + MASK_BIAS
-        low = F.interpolate(
-            logits.float(), scale_factor=1 / 4, mode="bilinear", align_corners=False, antialias=True
-        )[:, 0]
+        low = F.interpolate(logits.float(), scale_factor=1 / 4, mode="bilinear", align_corners=False, antialias=True)[
+            :, 0
+        ]
         size = (stride16_nchw.shape[-2], stride16_nchw.shape[-1])
         prompts = Prompts.none(1, device=masks.device)
         embedding = self.embed_prompts(prompts, size)

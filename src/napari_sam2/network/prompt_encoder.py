@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -107,12 +108,12 @@ class PromptEncoder(nn.Module):
         (top, span_y), (left, span_x) = frame_of(size[0], self.native), frame_of(size[1], self.native)
         origin = torch.tensor((left, top), device=points.device) * TOKEN_STRIDE
         span = torch.tensor((span_x, span_y), device=points.device) * TOKEN_STRIDE
-        # Half a pixel: a click's whole-number coordinate is a pixel centre, the encoding counts from the pixel's corner.
+        # Half a pixel: a click's whole number is a pixel's centre, the encoding counts from the pixel's corner.
         tokens = self.pe_layer((points.float() + 0.5 + origin) / span)
         tokens = torch.where((labels < 0)[..., None], torch.zeros_like(tokens), tokens)
-        table = torch.cat(
-            [e.weight for e in self.point_embeddings] + [self.not_a_point_embed.weight, self.not_a_point_embed.weight]
-        )  # rows 0..3, then (from the end) ABSENT = -2 and PAD = -1
+        # Rows 0 to 3 by label, then, counted from the end, ABSENT = -2 and PAD = -1.
+        embeddings = [*self.point_embeddings, self.not_a_point_embed, self.not_a_point_embed]
+        table = torch.cat([cast(nn.Embedding, e).weight for e in embeddings])
         return (tokens + table[labels]).to(table.dtype)
 
     def _dense(self, prompts: Prompts, size: tuple[int, int]) -> Tensor:
