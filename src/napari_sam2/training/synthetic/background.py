@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import textures
-from .scene import add_blob
 from .recipe import Recipe
+from .scene import add_blob
 from .shapes import F32
 
 

@@ -95,10 +95,11 @@ def random_tips(rng: np.random.Generator, recipe: ShapeRecipe) -> F32:
     count = int(rng.poisson(recipe.tips)) if recipe.tips > 0 else 0
     if count == 0:
         return np.zeros((0, 3), np.float32)
-    ends = rng.integers(0, 2, count) * np.pi + rng.normal(0, 0.8, count)
-    return np.stack(
-        [ends, recipe.tip_height * rng.gamma(3.0, 1 / 3.0, count), np.exp(rng.uniform(1.5, 4.5, count))], axis=1
-    ).astype(np.float32)
+    ends = rng.integers(0, 2, count) * np.pi + rng.normal(0, recipe.tip_scatter, count)
+    heights = recipe.tip_height * rng.gamma(1.6, 1 / 1.6, count)
+    # Short tips are narrow spikes, long ones have a broad base.
+    sharpness = np.exp(rng.uniform(1.2, 3.2, count) + 1.2 * np.exp(-3 * heights))
+    return np.stack([ends, np.minimum(heights, 1.8), sharpness], axis=1).astype(np.float32)
 
 
 def random_cell(rng: np.random.Generator, recipe: ShapeRecipe, spread: float, number: int, y: float, x: float) -> Cell:

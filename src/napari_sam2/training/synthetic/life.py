@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .cells import Cell, Stage, random_cell, random_coefficients, random_tips
-from .placing import place, push_apart
+from .placing import drop_crossing, place, push_apart
 from .recipe import Recipe
 
 _ANAPHASE_GAP = 0.62  # distance of a daughter from the mother's centre, in units of the mother's radius
@@ -52,12 +52,20 @@ class Colony:
         gap = shape.diameter * (0.95 if shape.style == "star" else 0.75) * min(1.0, 0.35 + life.repulsion)
         gap = min(gap, 0.9 * float(np.sqrt(area / count)))
         self.density = count / max(area, 1.0)
+        wave = self.rng.normal(0, 0.5 / shape.diameter, (2, 2))
+        phases = self.rng.uniform(0, 2 * np.pi, 3)
         for y, x in place(self.rng, count, low, high, gap, life.clumping):
-            self._add(float(y), float(x))
+            cell = self._add(float(y), float(x))
+            if shape.alignment > 0:
+                # Neighbours lie roughly parallel: a smooth field of directions, and a deviation from it.
+                field_angle = phases[2] + np.sin(wave[0] @ (y, x) + phases[0]) + np.sin(wave[1] @ (y, x) + phases[1])
+                cell.angle = float(field_angle + (1 - shape.alignment) * (cell.angle - np.pi))
         if not any(0 <= c.y < self.size[0] and 0 <= c.x < self.size[1] for c in self.cells):
             self._add(*(float(self.rng.uniform(0.3, 0.7)) * s for s in self.size))
         if life.repulsion > 0.3:
-            push_apart(self.cells, life.repulsion, life.crowding, iterations=6 if shape.style == "rod" else 2)
+            push_apart(self.cells, life.repulsion, life.crowding, iterations=10 if shape.style == "rod" else 3)
+        if shape.style == "rod":
+            self.cells = drop_crossing(self.cells, 0.45)
         self._mix_stages()
 
     def _add(self, y: float, x: float) -> Cell:
@@ -108,7 +116,7 @@ class Colony:
             survivors.extend(self._live(cell, die))
         self.cells = survivors
         self._enter()
-        push_apart(self.cells, life.repulsion, life.crowding, iterations=2 if shape.style == "rod" else 1)
+        push_apart(self.cells, life.repulsion, life.crowding, iterations=3 if shape.style == "rod" else 1)
         keep = self.margin + shape.diameter
         self.cells = [
             c for c in self.cells if -keep <= c.y <= self.size[0] + keep and -keep <= c.x <= self.size[1] + keep

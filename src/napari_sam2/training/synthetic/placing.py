@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from .cells import Cell
 
@@ -56,7 +57,7 @@ def _discs(cells: list[Cell]) -> tuple[F64, F64, npt.NDArray[np.intp], F64]:
             arms.append(0.0)
             continue
         reach = max(cell.half_length - cell.half_width, 0.0)
-        n = max(2, int(np.ceil(reach / cell.half_width)) + 1)
+        n = max(2, int(np.ceil(1.7 * reach / cell.half_width)) + 1)
         dy, dx = np.sin(cell.angle), np.cos(cell.angle)
         for arm in np.linspace(-reach, reach, n):
             positions.append((cell.y + arm * dy, cell.x + arm * dx))
@@ -66,21 +67,47 @@ def _discs(cells: list[Cell]) -> tuple[F64, F64, npt.NDArray[np.intp], F64]:
     return np.asarray(positions), np.asarray(radii), np.asarray(owners), np.asarray(arms)
 
 
+def _contacts(
+    positions: F64, radii: F64, owners: npt.NDArray[np.intp], crowding: float
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], F64]:
+    """Ordered pairs of discs of different cells that overlap, both ways round, and by how many px."""
+    # Sorted, since the order of additions must not depend on how the tree walks.
+    pairs = cKDTree(positions).query_pairs(2 * crowding * float(radii.max()), output_type="ndarray")
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    pairs = np.concatenate([pairs, pairs[:, ::-1]])
+    first, second = pairs[:, 0], pairs[:, 1]
+    overlap = crowding * (radii[first] + radii[second]) - np.sqrt(((positions[first] - positions[second]) ** 2).sum(1))
+    keep = (overlap > 0) & (owners[first] != owners[second])
+    return first[keep], second[keep], overlap[keep]
+
+
+def drop_crossing(cells: list[Cell], depth: float) -> list[Cell]:
+    """Return the cells without those of which a disc lies more than ``depth`` (0..1) inside one of another's."""
+    if len(cells) < 2:
+        return cells
+    positions, radii, owners, _ = _discs(cells)
+    first, second, overlap = _contacts(positions, radii, owners, 1.0)
+    deep = overlap > depth * (radii[first] + radii[second])
+    gone: set[int] = set()
+    for a, b in zip(owners[first[deep]].tolist(), owners[second[deep]].tolist(), strict=True):
+        if a not in gone and b not in gone:
+            gone.add(max(a, b))
+    return [cell for index, cell in enumerate(cells) if index not in gone]
+
+
 def push_apart(cells: list[Cell], strength: float, crowding: float, iterations: int = 1) -> None:
     """Move cells (and turn rods) that stand closer than ``crowding`` times the sum of their radii."""
     if strength <= 0 or len(cells) < 2:
         return
     for _ in range(iterations):
         positions, radii, owners, arms = _discs(cells)
-        dy = positions[:, 0, None] - positions[None, :, 0]
-        dx = positions[:, 1, None] - positions[None, :, 1]
-        distance = np.sqrt(dy * dy + dx * dx) + 1e-6
-        overlap = crowding * (radii[:, None] + radii[None]) - distance
-        first, second = np.nonzero((overlap > 0) & (owners[:, None] != owners[None]))
+        first, second, overlap = _contacts(positions, radii, owners, crowding)
         if len(first) == 0:
             return
-        push = 0.5 * strength * overlap[first, second] / distance[first, second]
-        fy, fx = push * dy[first, second], push * dx[first, second]
+        apart = positions[first] - positions[second]
+        distance = np.sqrt((apart * apart).sum(1)) + 1e-6
+        push = 0.5 * strength * overlap / distance
+        fy, fx = push * apart[:, 0], push * apart[:, 1]
         n = len(cells)
         who = owners[first]
         touches = np.maximum(np.bincount(who, minlength=n), 1)

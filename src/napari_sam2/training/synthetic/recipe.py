@@ -23,7 +23,9 @@ class ShapeRecipe:
     smoothness: float = 2.0  # the amplitudes fall with order ** -smoothness
     tips: float = 0.0  # mean number of protrusions
     tip_height: float = 0.6
+    tip_scatter: float = 0.8  # radians around the ends of the long axis
     bend: float = 0.0  # deviation of the bend
+    alignment: float = 0.0  # 1: neighbours lie parallel
     reach: float = 1.0  # 1: cells end at their contour; 1.7: they spread until they meet (packed)
 
 
@@ -66,6 +68,7 @@ class LookRecipe:
     haze: float = 0.1  # light from out of focus
     thickness: float = 1.0  # phase shift of the typical cell in transmitted light
     halo: float = 6.0  # px, width of the phase halo
+    shade_off: float = 0.92  # how far the middle of wide cells goes back to the background's grey
     polarity: float = 1.0  # 1: bodies darker than the background in phase; -1: brighter
     shear: float = 0.8  # direction of the DIC shear, radians
     seam: float = 0.3  # darkening where cells touch

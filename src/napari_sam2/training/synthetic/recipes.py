@@ -46,7 +46,7 @@ def _life(rng: np.random.Generator) -> LifeRecipe:
         vanish_rate=_chance(rng, 0.4, float(rng.uniform(0.005, 0.04)), 0.001),
         mitosis_frames=int(rng.integers(1, 5)),
         recovery_frames=int(rng.integers(1, 5)),
-        repulsion=float(rng.choice([0.05, 0.5, 0.8])),
+        repulsion=float(rng.choice([0.05, 0.5, 0.8], p=[0.25, 0.35, 0.4])),
         crowding=float(rng.uniform(0.75, 1.0)),
         clumping=_chance(rng, 0.4, float(rng.uniform(0.3, 0.95))),
     )
@@ -95,25 +95,29 @@ def _fluorescence(rng: np.random.Generator, kind: str, diameter: float) -> tuple
         diameter=diameter,
         diameter_spread=float(rng.uniform(0.05, 0.25)),
         elongation=float(rng.uniform(1.05, 1.9)),
-        roughness=float(rng.uniform(0.02, 0.09)),
-        smoothness=float(rng.uniform(2.0, 4.0)),
+        roughness=float(rng.uniform(0.02, 0.1)),
+        smoothness=float(rng.uniform(1.5, 3.0)),
     )
     return shape, look
 
 
 def _spread_shape(rng: np.random.Generator, diameter: float) -> ShapeRecipe:
     """Crawling cells: from compact to spindles and stars."""
-    spindly = float(rng.random())
+    style = rng.choice(["spindle", "star", "fan", "egg"])
+    elongation = {"spindle": (1.8, 4.5), "star": (1.1, 1.8), "fan": (1.2, 2.0), "egg": (1.02, 1.4)}[style]
+    tips = {"spindle": (1.0, 5.0), "star": (3.0, 8.0), "fan": (0.5, 5.0), "egg": (0.0, 2.0)}[style]
+    height = {"spindle": (0.2, 0.7), "star": (0.4, 1.0), "fan": (0.1, 0.5), "egg": (0.05, 0.2)}[style]
     return ShapeRecipe(
         diameter=diameter,
         diameter_spread=float(rng.uniform(0.1, 0.3)),
-        elongation=1.1 + 2.2 * spindly * float(rng.random()),
-        elongation_spread=0.4,
-        roughness=float(rng.uniform(0.05, 0.2)),
+        elongation=float(rng.uniform(*elongation)),
+        elongation_spread=0.35,
+        roughness=float(rng.uniform(0.08, 0.25)),
         smoothness=float(rng.uniform(1.2, 2.5)),
-        tips=spindly * float(rng.uniform(0, 5)),
-        tip_height=float(rng.uniform(0.3, 1.0)),
-        bend=spindly * float(rng.uniform(0, 0.6)),
+        tips=float(rng.uniform(*tips)),
+        tip_height=float(rng.uniform(*height)),
+        tip_scatter={"spindle": 0.5, "star": 3.0, "fan": 1.0, "egg": 3.0}[style],
+        bend=float(rng.uniform(0, 0.8)) if style in ("spindle", "fan") else 0.0,
     )
 
 
@@ -131,19 +135,20 @@ def _transmitted(rng: np.random.Generator, kind: str, diameter: float) -> tuple[
         modality=kind,
         brightness_spread=float(rng.uniform(0.05, 0.3)),
         dome=float(rng.uniform(0.3, 0.9)) if compact else float(rng.uniform(0.1, 0.7)),
-        texture=float(rng.uniform(0.1, 0.6)),
-        texture_scale=_log_uniform(rng, 0.6, 2.5),
-        granules=float(rng.uniform(0.1, 1.0)),
-        nucleus=float(rng.uniform(-0.2, 0.7)),
+        texture=float(rng.uniform(0.1, 0.5)),
+        texture_scale=_log_uniform(rng, 1.0, 4.0),
+        granules=float(rng.uniform(0.1, 1.2)),
+        nucleus=float(rng.uniform(-0.3, 0.3)),
         rim=_chance(rng, 0.6, float(rng.uniform(0.1, 0.8))),
         thickness=_log_uniform(rng, 0.35, 1.6),
-        halo=float(np.clip(diameter * rng.uniform(0.08, 0.35), 3.0, 24.0)),
+        halo=float(np.clip(diameter * rng.uniform(0.06, 0.16), 2.0, 14.0)),
+        shade_off=float(rng.uniform(0.75, 1.0)),
         polarity=-1.0 if rng.random() < 0.12 else 1.0,
         shear=float(rng.uniform(0, 2 * np.pi)),
         seam=float(rng.uniform(0, 0.8)),
         debris=_chance(rng, 0.7, float(rng.uniform(2, 25))),
         floaters=_chance(rng, 0.4, 1.5),
-        clutter=float(rng.uniform(0.005, 0.08)),
+        clutter=_log_uniform(rng, 0.004, 0.05),
     )
     return shape, look
 
@@ -154,6 +159,7 @@ def _rods(rng: np.random.Generator, diameter: float) -> tuple[ShapeRecipe, LookR
         diameter=diameter,
         elongation=float(rng.uniform(3.0, 7.0)),
         bend=_chance(rng, 0.5, float(rng.uniform(0, 0.8))),
+        alignment=float(rng.uniform(0.3, 0.95)),
     )
     bright = rng.random() < 0.4
     look = LookRecipe(
@@ -226,10 +232,10 @@ def random_recipe(
     recipe = Recipe(kind, cells, shape, life, look, camera)
     if look.modality in ("phase", "brightfield", "dic"):
         recipe = recipe.replace(
-            photons=_log_uniform(rng, 100, 8000),
-            read_noise=_log_uniform(rng, 0.002, 0.02),
-            vignette=float(rng.uniform(0, 0.25)),
-            gradient=float(rng.uniform(0, 0.12)),
+            photons=_log_uniform(rng, 1200, 15000),
+            read_noise=_log_uniform(rng, 0.001, 0.01),
+            vignette=_chance(rng, 0.3, 0.25, 0.05),
+            gradient=_chance(rng, 0.3, 0.12, 0.02),
             flicker=float(rng.uniform(0, 0.02)),
             blur=_log_uniform(rng, 0.4, 1.3),
             gain=float(rng.uniform(0.6, 1.2)),

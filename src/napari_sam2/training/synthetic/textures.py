@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ def _normalise(tile: npt.NDArray[np.float64]) -> F32:
     return np.clip(tile, -_LIMIT, _LIMIT).astype(np.float32)
 
 
-@lru_cache(maxsize=None)
+@cache
 def bank(name: str) -> F32:
     """Return tiles (N_TILES, TILE, TILE) float32 of mean 0 and deviation 1.
 

@@ -30,8 +30,13 @@ def _thickness(placed: Placed, recipe: Recipe) -> F32:
     if cell.is_rod:
         return np.sqrt(np.maximum(1 - rho * rho, 0)) * np.float32(1 + 0.1 * look.texture)
     flat = np.float32((1 - look.dome) * (1 - cell.condensed))
-    hump = np.float32(look.dome + 1.2 * cell.condensed)
-    body = flat + hump * (1 - rho * rho)
+    middle = 1 - rho * rho
+    body = flat + np.float32(look.dome * (1 - 0.6 * cell.condensed)) * (middle * middle)
+    if cell.condensed > 0:
+        # A rounded cell is a ball lens: a dark rim in a strong halo, and a bright middle.
+        body += np.float32(cell.condensed) * (
+            np.float32(2.4) * np.exp(-(((rho - 0.8) / np.float32(0.22)) ** 2)) - np.float32(1.6) * middle * middle
+        )
     unit = max(recipe.shape.diameter, 12.0)
     scale = look.texture_scale * 30.0 / unit
     body += np.float32(0.5 * look.texture) * textures.read(
@@ -39,10 +44,12 @@ def _thickness(placed: Placed, recipe: Recipe) -> F32:
     )
     if look.granules > 0 and unit > 14:
         grains = textures.read(
-            "granules", cell.texture + 1, patch.u, patch.v, 26.0 / min(unit, 60.0), cell.texture_offset
+            "granules", cell.texture + 1, patch.u, patch.v, min(2.5, 55.0 / unit), cell.texture_offset
         )
-        middle = smoothstep(1 - rho, 0.1, 0.6)
-        body += np.float32(0.35 * look.granules) * np.maximum(grains, 0) * middle
+        # Lipid droplets and vesicles around the nucleus: mostly dark, in some cells bright.
+        sign = 1.0 if cell.texture % 4 else -1.0
+        grains = np.maximum(grains - np.float32(0.3), 0)
+        body += np.float32(0.25 * sign * look.granules) * grains * smoothstep(middle, 0.1, 0.8)
     if look.nucleus != 0:
         size = 0.36 * cell.radius
         du = patch.u * np.float32(1 / size) - np.float32(cell.nucleus[0] * 4)
@@ -93,5 +100,6 @@ def image(thickness: F32, look: LookRecipe) -> F32:
         return np.float32(BASE) + np.float32(0.9) * slope / (1 + np.abs(slope)) - np.float32(0.02) * soft
     if look.modality != "phase":
         raise ValueError(f"{look.modality!r} is not a transmitted-light modality: use phase, brightfield or dic")
-    relative = thickness - np.float32(0.85) * _wide_mean(thickness, look.halo)
+    near, far = _wide_mean(thickness, look.halo), _wide_mean(thickness, look.halo * 3.5)
+    relative = thickness - np.float32(look.shade_off) * (np.float32(0.7) * near + np.float32(0.3) * far)
     return np.float32(BASE) - np.float32(look.polarity * PHASE_CONTRAST) * np.sin(relative)
