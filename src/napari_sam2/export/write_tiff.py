@@ -1,0 +1,86 @@
+"""Labels as one TIFF stack, for ImageJ where it can read them.
+
+The file has its full size and all its pages from the start, and is not compressed: so frames can come in any order,
+and what a killed run leaves behind opens. OME-Zarr is the format to choose where size matters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.export.write import Labels, LabelWriter, split_name
+
+MAX_CLASSIC_BYTES = 4 * 2**30 - 2**25
+"""Offsets of a classic TIFF are 32-bit; some room is left for its tags."""
+
+
+class TiffLabelWriter(LabelWriter):
+    """Writes an ImageJ hyperstack (uint16, under 4 GiB), else an OME-TIFF (BigTIFF where needed).
+
+    ImageJ knows no 32-bit integers, and no BigTIFF. A name in ``.ome.tif`` always gives OME-TIFF.
+    """
+
+    def _prepare(self) -> None:
+        import tifffile
+
+        dtype = self.info.dtype
+        size = int(np.prod(self.info.shape, dtype=np.int64)) * dtype.itemsize
+        large = size > MAX_CLASSIC_BYTES
+        named_ome = ".ome" in split_name(self.path)[1].lower()
+        options = self._ome() if large or named_ome or dtype != np.uint16 else self._imagej()
+        # tifffile decides on the format by the name unless it is told, and must not by the one of the unfinished file
+        self._pixels: npt.NDArray[Any] | None = tifffile.memmap(
+            self.unfinished, shape=self.info.shape, dtype=dtype, bigtiff=large, photometric="minisblack", **options
+        )
+
+    def _imagej(self) -> dict[str, Any]:
+        metadata: dict[str, Any] = {"axes": "TYX"}
+        options: dict[str, Any] = {"imagej": True, "metadata": metadata}
+        scale, units = self.info.scale, self.info.units
+        if "T" in scale:
+            metadata["finterval"] = scale["T"]
+            metadata["tunit"] = {"second": "sec"}.get(units.get("T", "second"), units.get("T"))
+        if "Y" in scale and "X" in scale:
+            options["resolution"] = (1.0 / scale["X"], 1.0 / scale["Y"])
+            metadata["unit"] = {"micrometer": "um", "nanometer": "nm", "millimeter": "mm"}.get(
+                units.get("X", ""), units.get("X", "pixel")
+            )
+        return options
+
+    def _ome(self) -> dict[str, Any]:
+        metadata: dict[str, Any] = {"axes": "TYX"}
+        for axis, name, default in (
+            ("T", "TimeIncrement", "second"),
+            ("Y", "PhysicalSizeY", "micrometer"),
+            ("X", "PhysicalSizeX", "micrometer"),
+        ):
+            if axis in self.info.scale:
+                metadata[name] = self.info.scale[axis]
+                metadata[f"{name}Unit"] = _OME_UNITS[self.info.units.get(axis, default)]
+        return {"ome": True, "metadata": metadata}
+
+    def _write(self, frame: int, labels: Labels) -> None:
+        assert self._pixels is not None
+        self._pixels.reshape(self.info.shape)[frame] = labels
+
+    def close(self) -> None:
+        if isinstance(self._pixels, np.memmap):
+            self._pixels.flush()
+        self._pixels = None  # Windows renames no file that is mapped
+
+
+_OME_UNITS = {
+    "nanometer": "nm",
+    "micrometer": "µm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+    "millisecond": "ms",
+    "second": "s",
+    "minute": "min",
+    "hour": "h",
+    "day": "d",
+}
