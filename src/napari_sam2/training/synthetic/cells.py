@@ -38,6 +38,7 @@ class Cell:
     texture_offset: tuple[float, float]
     depth: float
     pace: float
+    brilliance: float  # 0..1, how strongly a rounded cell refracts
     vy: float = 0.0
     vx: float = 0.0
     spin: float = 0.0
@@ -79,7 +80,7 @@ class Cell:
         if self.plate > 0:
             elongation, angle = elongation + 0.9 * self.plate, angle + np.pi / 2
             radius *= 1 - 0.12 * self.plate
-        table = contour_table(self.coefficients, self.tips, 0.85 * round_up)
+        table = contour_table(self.coefficients, self.tips, round_up)
         return star_patch(shape, y, x, radius, angle, elongation, self.bend * (1 - round_up), table, reach, pad)
 
 
@@ -98,7 +99,8 @@ def random_tips(rng: np.random.Generator, recipe: ShapeRecipe) -> F32:
     ends = rng.integers(0, 2, count) * np.pi + rng.normal(0, recipe.tip_scatter, count)
     heights = recipe.tip_height * rng.gamma(1.6, 1 / 1.6, count)
     # Short tips are narrow spikes, long ones have a broad base.
-    sharpness = np.exp(rng.uniform(1.2, 3.2, count) + 1.2 * np.exp(-3 * heights))
+    # Stretching along the axis sharpens what points sideways, so elongated cells start from broader ones.
+    sharpness = np.exp(rng.uniform(1.2, 3.0, count) + 1.2 * np.exp(-3 * heights)) / recipe.elongation
     return np.stack([ends, np.minimum(heights, 1.8), sharpness], axis=1).astype(np.float32)
 
 
@@ -121,6 +123,7 @@ def random_cell(rng: np.random.Generator, recipe: ShapeRecipe, spread: float, nu
         texture_offset=(float(rng.uniform(0, 256)), float(rng.uniform(0, 256))),
         depth=float(rng.random()),
         pace=float(rng.gamma(2.0, 0.5)),
+        brilliance=float(rng.random()),
         adult_radius=radius,
         nucleus=(float(rng.normal(0, 0.12)), float(rng.normal(0, 0.08))),
     )

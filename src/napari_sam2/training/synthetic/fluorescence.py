@@ -13,6 +13,7 @@ from .scene import Placed, add_blob, smoothstep
 from .shapes import F32
 
 _HAZE_STRIDE = 8
+_DOTS_PER_TILE_PIXEL = 0.012  # of the bank "granules"
 
 
 def _texture(placed: Placed, look: LookRecipe, diameter: float, name: str | None = None, shift: float = 0.0) -> F32:
@@ -36,7 +37,7 @@ def _nucleus(placed: Placed, look: LookRecipe, recipe: Recipe) -> F32:
         spots = _texture(placed, look, recipe.shape.diameter * 1.6, "coarse", 97.0)
         image -= np.float32(look.granules * (1 - cell.condensed)) * smoothstep(spots, 0.9, 1.8)
     image *= _profile(placed, look.dome * (1 - 0.5 * cell.condensed), recipe.shape.reach)
-    return np.maximum(image, np.float32(0.15)) * np.float32(1 + 1.1 * cell.condensed)
+    return np.maximum(image, np.float32(0.15)) * np.float32(1 + look.mitosis_gain * cell.condensed)
 
 
 def _membrane(placed: Placed, look: LookRecipe, recipe: Recipe) -> F32:
@@ -62,12 +63,12 @@ def _cytoplasm(placed: Placed, look: LookRecipe, recipe: Recipe) -> F32:
         image += np.float32(0.25 * look.granules) * np.maximum(_texture(placed, look, 24.0, "granules", 31.0), 0)
     if look.rim > 0:
         image += np.float32(0.6 * look.rim) * np.exp(-((patch.edge / np.float32(1.5)) ** 2))
-    return np.maximum(image, 0.05) * np.float32(1 + 0.7 * cell.condensed)
+    return np.maximum(image, 0.05) * np.float32(1 + 0.7 * look.mitosis_gain * cell.condensed)
 
 
 def _puncta(placed: Placed, look: LookRecipe, recipe: Recipe) -> F32:
     # The number of dots in a cell follows the scale at which the tile of dots is read.
-    scale = np.sqrt(max(look.spots, 1.0) / 0.012) / max(recipe.shape.diameter * 0.9, 4.0)
+    scale = np.sqrt(max(look.spots, 1.0) / _DOTS_PER_TILE_PIXEL) / max(recipe.shape.diameter * 0.9, 4.0)
     offset = placed.cell.texture_offset
     dots = textures.read("granules", placed.cell.texture, placed.patch.u, placed.patch.v, float(scale), offset)
     body = np.float32(0.22) * (1 + np.float32(look.texture) * _texture(placed, look, recipe.shape.diameter))

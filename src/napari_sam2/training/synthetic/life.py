@@ -12,6 +12,7 @@ from .placing import drop_crossing, place, push_apart
 from .recipe import Recipe
 
 _ANAPHASE_GAP = 0.62  # distance of a daughter from the mother's centre, in units of the mother's radius
+_ABSENCE = (1, 5)  # frames that a cell is gone, the last excluded
 _FADE = 0.45  # brightness of a cell in the frame before it is gone and in the frame it comes back
 _REMAINS_FRAMES = 8
 
@@ -111,7 +112,7 @@ class Colony:
                 # Either just back (then fully visible next), or about to go: told apart by ``fade``.
                 cell.visible, cell.fade = 1.0, 1.0
             if cell.stage is Stage.RESTING and cell.hidden_for == 0 and die[1] < life.vanish_rate:
-                cell.hidden_for = int(self.rng.integers(2, 6))
+                cell.hidden_for = int(self.rng.integers(*_ABSENCE))
                 cell.visible = 0.0
             survivors.extend(self._live(cell, die))
         self.cells = survivors
@@ -185,7 +186,8 @@ class Colony:
         if cell.stage is Stage.MITOSIS:
             through = (cell.clock + 1) / max(life.mitosis_frames, 1)
             cell.condensed = float(np.clip(1.4 * through, 0, 1))
-            cell.plate = 1.0 if through > 0.99 and life.mitosis_frames > 1 else 0.0
+            chromosomes = self.recipe.look.modality == "nuclei"
+            cell.plate = 1.0 if chromosomes and through > 0.99 and life.mitosis_frames > 1 else 0.0
         elif cell.stage is Stage.YOUNG:
             cell.condensed, cell.plate = 1 - (cell.clock + 1) / (life.recovery_frames + 1), 0.0
         elif cell.stage is Stage.RESTING:

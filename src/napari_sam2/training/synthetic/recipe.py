@@ -65,6 +65,7 @@ class LookRecipe:
     nucleus: float = 0.5  # dark or bright nucleus inside whole cells
     rim: float = 0.3  # membrane signal
     spots: float = 8.0  # puncta per cell
+    mitosis_gain: float = 0.8  # how much brighter condensed cells are
     haze: float = 0.1  # light from out of focus
     thickness: float = 1.0  # phase shift of the typical cell in transmitted light
     halo: float = 6.0  # px, width of the phase halo

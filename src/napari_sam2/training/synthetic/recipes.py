@@ -31,24 +31,30 @@ def _chance(rng: np.random.Generator, probability: float, value: float, otherwis
     return value if rng.random() < probability else otherwise
 
 
-def _life(rng: np.random.Generator) -> LifeRecipe:
+def _life(rng: np.random.Generator, cells: int, fill: float) -> LifeRecipe:
     """Motion and events as in movies of one frame per 1..30 minutes."""
     step = _log_uniform(rng, 0.3, 3.0)  # how much happens between two frames
+    repulsion = float(rng.choice([0.05, 0.5, 0.8], p=[0.25, 0.35, 0.4]))
+    # In a crowd, nobody could follow cells that jump by their own size.
+    fastest = 0.6 if fill < 0.25 else 0.25
+    # Small crowds would hardly ever divide within a short clip.
+    divisions = _chance(rng, 0.5, 0.2 / cells)
     return LifeRecipe(
-        speed=step * _log_uniform(rng, 0.01, 0.15),
+        speed=min(fastest, step * _log_uniform(rng, 0.015, 0.22)),
         persistence=float(rng.uniform(0.1, 0.9)),
         drift=(0.0, 0.0) if rng.random() < 0.7 else tuple(rng.normal(0, 2.0, 2).tolist()),  # type: ignore[arg-type]
         spin=step * _log_uniform(rng, 0.01, 0.12),
         deform=float(min(0.8, step * rng.uniform(0.08, 0.4))),
         growth=step * float(rng.uniform(0.0, 0.02)),
-        division_rate=step * _log_uniform(rng, 0.002, 0.03),
+        division_rate=max(divisions, step * _log_uniform(rng, 0.002, 0.03)),
         death_rate=step * _log_uniform(rng, 0.0003, 0.008),
         vanish_rate=_chance(rng, 0.4, float(rng.uniform(0.005, 0.04)), 0.001),
         mitosis_frames=int(rng.integers(1, 5)),
         recovery_frames=int(rng.integers(1, 5)),
-        repulsion=float(rng.choice([0.05, 0.5, 0.8], p=[0.25, 0.35, 0.4])),
+        repulsion=repulsion,
         crowding=float(rng.uniform(0.75, 1.0)),
-        clumping=_chance(rng, 0.4, float(rng.uniform(0.3, 0.95))),
+        # Colonies of cells that lie on top of each other cannot be told apart by anybody.
+        clumping=_chance(rng, 0.4 if repulsion > 0.3 else 0.1, float(rng.uniform(0.3, 0.95))),
     )
 
 
@@ -85,6 +91,7 @@ def _fluorescence(rng: np.random.Generator, kind: str, diameter: float) -> tuple
         nucleus=float(rng.choice([-0.6, -0.3, 0.0, 0.6, 1.2])),
         rim=_chance(rng, 0.4, float(rng.uniform(0.2, 1.0))),
         spots=_log_uniform(rng, 4, 25),
+        mitosis_gain=float(rng.uniform(0.2, 1.3)),
         haze=_chance(rng, 0.6, float(rng.uniform(0.02, 0.3))),
         seam=float(rng.uniform(0, 0.6)),
         debris=_chance(rng, 0.5, float(rng.uniform(1, 10))),
@@ -112,11 +119,11 @@ def _spread_shape(rng: np.random.Generator, diameter: float) -> ShapeRecipe:
         diameter_spread=float(rng.uniform(0.1, 0.3)),
         elongation=float(rng.uniform(*elongation)),
         elongation_spread=0.35,
-        roughness=float(rng.uniform(0.08, 0.25)),
-        smoothness=float(rng.uniform(1.2, 2.5)),
+        roughness=float(rng.uniform(0.06, 0.2)),
+        smoothness=float(rng.uniform(1.3, 2.8)),
         tips=float(rng.uniform(*tips)),
         tip_height=float(rng.uniform(*height)),
-        tip_scatter={"spindle": 0.5, "star": 3.0, "fan": 1.0, "egg": 3.0}[style],
+        tip_scatter={"spindle": 0.25, "star": 3.0, "fan": 1.0, "egg": 3.0}[style],
         bend=float(rng.uniform(0, 0.8)) if style in ("spindle", "fan") else 0.0,
     )
 
@@ -131,16 +138,18 @@ def _round_shape(rng: np.random.Generator, diameter: float) -> ShapeRecipe:
 def _transmitted(rng: np.random.Generator, kind: str, diameter: float) -> tuple[ShapeRecipe, LookRecipe]:
     compact = rng.random() < (0.25 if kind == "phase" else 0.5)
     shape = _round_shape(rng, diameter) if compact else _spread_shape(rng, diameter)
+    # Well spread cells are thin sheets around a thicker middle: their rims are hard to see.
+    thin = not compact and rng.random() < 0.45
     look = LookRecipe(
         modality=kind,
         brightness_spread=float(rng.uniform(0.05, 0.3)),
-        dome=float(rng.uniform(0.3, 0.9)) if compact else float(rng.uniform(0.1, 0.7)),
+        dome=float(rng.uniform(0.6, 0.85)) if compact or thin else float(rng.uniform(0.1, 0.6)),
         texture=float(rng.uniform(0.1, 0.5)),
         texture_scale=_log_uniform(rng, 1.0, 4.0),
         granules=float(rng.uniform(0.1, 1.2)),
         nucleus=float(rng.uniform(-0.3, 0.3)),
         rim=_chance(rng, 0.6, float(rng.uniform(0.1, 0.8))),
-        thickness=_log_uniform(rng, 0.35, 1.6),
+        thickness=_log_uniform(rng, 0.5, 1.1) if thin else _log_uniform(rng, 0.4, 1.6),
         halo=float(np.clip(diameter * rng.uniform(0.06, 0.16), 2.0, 14.0)),
         shade_off=float(rng.uniform(0.75, 1.0)),
         polarity=-1.0 if rng.random() < 0.12 else 1.0,
@@ -220,7 +229,7 @@ def random_recipe(
         cells = int(np.clip(fill * size[0] * size[1] / (np.pi / 4 * diameter**2), 1, MAX_CELLS))
     if not 1 <= cells <= MAX_CELLS:
         raise ValueError(f"cells is {cells}; it must lie in 1..{MAX_CELLS}")
-    life, camera = _life(rng), _camera(rng)
+    life, camera = _life(rng, cells, fill), _camera(rng)
     if kind in ("phase", "brightfield", "dic"):
         shape, look = _transmitted(rng, kind, diameter)
     elif kind == "rods":
@@ -232,7 +241,7 @@ def random_recipe(
     recipe = Recipe(kind, cells, shape, life, look, camera)
     if look.modality in ("phase", "brightfield", "dic"):
         recipe = recipe.replace(
-            photons=_log_uniform(rng, 1200, 15000),
+            photons=_log_uniform(rng, 2000, 20000),
             read_noise=_log_uniform(rng, 0.001, 0.01),
             vignette=_chance(rng, 0.3, 0.25, 0.05),
             gradient=_chance(rng, 0.3, 0.12, 0.02),

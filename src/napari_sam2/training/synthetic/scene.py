@@ -111,13 +111,12 @@ def smoothstep(values: F32, low: float, high: float) -> F32:
     return result
 
 
-def add_blob(canvas: F32, y: float, x: float, sigma: float, amount: float, squash: float = 1.0) -> None:
-    """Add a Gaussian spot of peak ``amount`` in its own box; ``squash`` stretches it along x."""
-    half_y, half_x = 3 * sigma, 3 * sigma * squash
-    y0, y1 = max(0, int(y - half_y)), min(canvas.shape[0], int(y + half_y) + 2)
-    x0, x1 = max(0, int(x - half_x)), min(canvas.shape[1], int(x + half_x) + 2)
+def add_blob(canvas: F32, y: float, x: float, sigma: float, amount: float) -> None:
+    """Add a round Gaussian spot of peak ``amount`` in its own box."""
+    y0, y1 = max(0, int(y - 3 * sigma)), min(canvas.shape[0], int(y + 3 * sigma) + 2)
+    x0, x1 = max(0, int(x - 3 * sigma)), min(canvas.shape[1], int(x + 3 * sigma) + 2)
     if y1 <= y0 or x1 <= x0:
         return
     dy = (np.arange(y0, y1, dtype=np.float32) - np.float32(y)) / np.float32(sigma)
-    dx = (np.arange(x0, x1, dtype=np.float32) - np.float32(x)) / np.float32(sigma * squash)
+    dx = (np.arange(x0, x1, dtype=np.float32) - np.float32(x)) / np.float32(sigma)
     canvas[y0:y1, x0:x1] += np.float32(amount) * np.exp(-0.5 * dy * dy)[:, None] * np.exp(-0.5 * dx * dx)[None]

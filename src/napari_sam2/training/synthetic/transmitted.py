@@ -34,9 +34,9 @@ def _thickness(placed: Placed, recipe: Recipe) -> F32:
     body = flat + np.float32(look.dome * (1 - 0.6 * cell.condensed)) * (middle * middle)
     if cell.condensed > 0:
         # A rounded cell is a ball lens: a dark rim in a strong halo, and a bright middle.
-        body += np.float32(cell.condensed) * (
-            np.float32(2.4) * np.exp(-(((rho - 0.8) / np.float32(0.22)) ** 2)) - np.float32(1.6) * middle * middle
-        )
+        rim, lens = 1.0 + 1.4 * cell.brilliance, 0.2 + 1.5 * cell.brilliance
+        ring = np.exp(-(((rho - 0.8) / np.float32(0.22)) ** 2))
+        body += np.float32(cell.condensed) * (np.float32(rim) * ring - np.float32(lens) * middle * middle)
     unit = max(recipe.shape.diameter, 12.0)
     scale = look.texture_scale * 30.0 / unit
     body += np.float32(0.5 * look.texture) * textures.read(
