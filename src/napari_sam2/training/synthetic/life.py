@@ -13,6 +13,7 @@ from .recipe import Recipe
 
 _ANAPHASE_GAP = 0.62  # distance of a daughter from the mother's centre, in units of the mother's radius
 _ABSENCE = (1, 5)  # frames that a cell is gone, the last excluded
+_LARGEST = 0.62  # radius beyond which cells stop growing, in units of the movie's diameter
 _FADE = 0.45  # brightness of a cell in the frame before it is gone and in the frame it comes back
 _REMAINS_FRAMES = 8
 
@@ -162,7 +163,7 @@ class Colony:
             return self._live_rod(cell, die)
         if cell.stage is Stage.RESTING:
             cell.adult_radius *= float(np.sqrt(1 + life.growth))
-            cell.adult_radius = min(cell.adult_radius, 0.8 * self.recipe.shape.diameter)
+            cell.adult_radius = min(cell.adult_radius, max(cell.radius, _LARGEST * self.recipe.shape.diameter))
             cell.radius += 0.3 * (cell.adult_radius - cell.radius)
             if cell.hidden_for == 0:
                 if die[0] < life.division_rate:

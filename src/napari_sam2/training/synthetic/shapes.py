@@ -11,6 +11,7 @@ F32 = npt.NDArray[np.float32]
 
 N_ANGLES = 256
 """Entries of a contour table."""
+_MOST_BENT = 0.18  # sag of a rod over its half length
 N_HARMONICS = 9
 """Harmonics 2..10 of a contour (the first one only moves the centre)."""
 
@@ -206,6 +207,8 @@ def rod_patch(
     Patch or None
     """
     straight = max(half_length - half_width, 0.0)
+    # A rod bent more sharply than this would no longer be one: short ones are nearly straight.
+    bend = float(np.clip(bend * half_width, -_MOST_BENT * half_length, _MOST_BENT * half_length)) / half_width
     sag = bend * half_width / max(half_length, 1.0) ** 2
     c, s = abs(float(np.cos(angle))), abs(float(np.sin(angle)))
     spread = half_width * reach + pad + abs(bend) * half_width
