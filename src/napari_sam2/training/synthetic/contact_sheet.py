@@ -57,7 +57,7 @@ def sheet(
     canvas = np.full((len(kinds) * step - _GAP, movies * per_movie * step - _GAP, 3), 255, np.uint8)
     for row, kind in enumerate(kinds):
         for column in range(movies):
-            movie = make_movie(kind, frames=_FRAMES, size=(tile, tile), seed=seed + column)
+            movie = make_movie(kind, frames=_FRAMES, size=(tile, tile), seed=seed + column, black_rate=0.0)
             grey = (scale_intensity(movie.frames)[-1] * 255).astype(np.uint8)
             plain = np.repeat(grey[..., None], 3, axis=2)
             marked = plain.copy()

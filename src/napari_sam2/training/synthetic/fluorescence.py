@@ -54,10 +54,14 @@ def _cytoplasm(placed: Placed, look: LookRecipe, recipe: Recipe) -> F32:
     cell, patch, diameter = placed.cell, placed.patch, recipe.shape.diameter
     image = 1 + np.float32(look.texture) * _texture(placed, look, diameter, "fractal")
     image *= _profile(placed, look.dome, recipe.shape.reach)
-    size = 0.42 * cell.radius
-    du = patch.u * np.float32(1 / size) - np.float32(cell.nucleus[0] * 4)
-    dv = patch.v * np.float32(1 / size) - np.float32(cell.nucleus[1] * 4)
-    nucleus = smoothstep(1.15 - np.sqrt(du * du + dv * dv), 0.0, 0.3)
+    # The nucleus is stretched with the cell, but less; organelles gather around it.
+    size = (0.3 + 0.2 * cell.brilliance) * cell.radius
+    stretch = cell.elongation**0.25
+    du = patch.u * np.float32(1 / (size * stretch)) - np.float32(cell.nucleus[0] * 4)
+    dv = patch.v * np.float32(stretch / size) - np.float32(cell.nucleus[1] * 4)
+    distance = np.sqrt(du * du + dv * dv)
+    nucleus = smoothstep(1.15 - distance, 0.0, 0.3)
+    image *= 1 + np.float32(0.5 * look.dome * (1 - cell.condensed)) * np.exp(-((distance - np.float32(1.3)) ** 2) * 2)
     image *= 1 + np.float32(look.nucleus * (1 - cell.condensed)) * nucleus
     if look.granules > 0:
         image += np.float32(0.25 * look.granules) * np.maximum(_texture(placed, look, 24.0, "granules", 31.0), 0)

@@ -140,6 +140,7 @@ def _transmitted(rng: np.random.Generator, kind: str, diameter: float) -> tuple[
     shape = _round_shape(rng, diameter) if compact else _spread_shape(rng, diameter)
     # Well spread cells are thin sheets around a thicker middle: their rims are hard to see.
     thin = not compact and rng.random() < 0.45
+    thickness = _log_uniform(rng, 0.5, 1.1) if thin else _log_uniform(rng, 0.5, 1.6)
     look = LookRecipe(
         modality=kind,
         brightness_spread=float(rng.uniform(0.05, 0.3)),
@@ -149,7 +150,7 @@ def _transmitted(rng: np.random.Generator, kind: str, diameter: float) -> tuple[
         granules=float(rng.uniform(0.1, 1.2)),
         nucleus=float(rng.uniform(-0.3, 0.3)),
         rim=_chance(rng, 0.6, float(rng.uniform(0.1, 0.8))),
-        thickness=_log_uniform(rng, 0.5, 1.1) if thin else _log_uniform(rng, 0.4, 1.6),
+        thickness=thickness,
         halo=float(np.clip(diameter * rng.uniform(0.06, 0.16), 2.0, 14.0)),
         shade_off=float(rng.uniform(0.75, 1.0)),
         polarity=-1.0 if rng.random() < 0.12 else 1.0,
@@ -157,7 +158,7 @@ def _transmitted(rng: np.random.Generator, kind: str, diameter: float) -> tuple[
         seam=float(rng.uniform(0, 0.8)),
         debris=_chance(rng, 0.7, float(rng.uniform(2, 25))),
         floaters=_chance(rng, 0.4, 1.5),
-        clutter=_log_uniform(rng, 0.004, 0.05),
+        clutter=_log_uniform(rng, 0.004, 0.05) * min(1.0, thickness),
     )
     return shape, look
 

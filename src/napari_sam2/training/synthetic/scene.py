@@ -84,11 +84,8 @@ def lay_out(
     for index, (cell, patch) in enumerate(found):
         window = patch.window
         radius = np.float32(cell.half_width if cell.is_rod else cell.radius)
-        if reach > 1:
-            cover = (reach - patch.rho) * radius + np.float32(0.5)
-        else:
-            cover = patch.edge + np.float32(0.5)
-        np.clip(cover, 0, 1, out=cover)
+        inward = (reach - patch.rho) * radius if reach > 1 else patch.edge
+        cover = np.clip(inward + np.float32(0.5), 0, 1)
         if firm:
             mine = owner[window]
             cover *= (mine == index) | (mine < 0)

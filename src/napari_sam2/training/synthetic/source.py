@@ -22,6 +22,9 @@ DEFAULT_WEIGHTS: dict[str, float] = {
     "rods": 1.5,
 }
 """How often each kind is drawn."""
+TYPICAL_SHARE = 0.7
+"""Share of clips with cells of the size at which the tracking engine shows them to the network."""
+_FEWEST = 3  # cells around a picture, so that there is someone to follow
 
 
 class SyntheticSource:
@@ -32,7 +35,9 @@ class SyntheticSource:
     weights : mapping of str to float, optional
         How often each kind is drawn; :data:`DEFAULT_WEIGHTS` when absent.
     diameters : tuple of float
-        Cell diameters in px, drawn log-uniformly between the two.
+        Smallest and largest cell diameter in px, drawn log-uniformly.
+    typical : tuple of float
+        The range that :data:`TYPICAL_SHARE` of the clips have.
     max_cells : int
         Fewer cells make faster samples.
     """
@@ -41,6 +46,7 @@ class SyntheticSource:
         self,
         weights: Mapping[str, float] | None = None,
         diameters: tuple[float, float] = (14.0, 100.0),
+        typical: tuple[float, float] = (24.0, 64.0),
         max_cells: int = 120,
     ) -> None:
         weights = dict(DEFAULT_WEIGHTS if weights is None else weights)
@@ -50,16 +56,16 @@ class SyntheticSource:
         self.kinds = list(weights)
         total = sum(weights.values())
         self.probabilities = [w / total for w in weights.values()]
-        self.diameters = diameters
+        self.diameters, self.typical = diameters, typical
         self.max_cells = max_cells
 
     def sample(self, rng: np.random.Generator, size: int, length: int) -> Clip:
         """Make a clip of ``length`` frames of ``size`` by ``size`` px; ids are 1..n without gaps."""
         kind = self.kinds[int(rng.choice(len(self.kinds), p=self.probabilities))]
-        low, high = np.log(self.diameters)
+        low, high = np.log(self.typical if rng.random() < TYPICAL_SHARE else self.diameters)
         diameter = float(np.exp(rng.uniform(low, high)))
         recipe = random_recipe(rng, kind, (size, size), diameter=diameter)
-        recipe = recipe.replace(cells=min(recipe.cells, self.max_cells))
+        recipe = recipe.replace(cells=int(np.clip(recipe.cells, _FEWEST, self.max_cells)))
         movie = render(recipe, rng, length, (size, size))
         seen = np.bincount(movie.labels.ravel()) > 0
         seen[0] = False

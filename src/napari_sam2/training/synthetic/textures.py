@@ -33,7 +33,8 @@ def _normalise(tile: npt.NDArray[np.float64]) -> F32:
 def bank(name: str) -> F32:
     """Return tiles (N_TILES, TILE, TILE) float32 of mean 0 and deviation 1.
 
-    ``name`` is one of :data:`SCALES`, or ``"granules"`` or ``"drops"`` (sparse bright dots, small and large), or ``"fractal"`` (all scales at once).
+    ``name`` is one of :data:`SCALES`, or ``"granules"`` or ``"drops"`` (sparse bright dots, small and large), or
+    ``"fractal"`` (all scales at once).
     """
     rng = np.random.default_rng([_BANK_SEED, sum(map(ord, name))])
     tiles = []
