@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +27,15 @@ MINI = Sam2Config(
     memory_layers=2,
     memory_ffn=128,
 )
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(_few_threads: None) -> Iterator[None]:
+    """Everything here is small: more threads only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +75,8 @@ class Server:
         Bytes by which answers to Range are wrong.
     stated
         A Content-Length other than the true one.
+    stall
+        Seconds to wait in the middle of the first answer.
     requests
         The Range header of every request so far.
     """
@@ -76,6 +88,7 @@ class Server:
     ranges: bool = True
     shift: int = 0
     stated: int | None = None
+    stall: float = 0.0
     requests: list[str | None] = field(default_factory=list)
 
     def info(self, folder: Path, body: bytes | None = None) -> ModelInfo:
@@ -115,6 +128,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             rest = state.body[start:]
             self.send_header("Content-Length", str(len(rest) if state.stated is None else state.stated))
             self.end_headers()
+            if state.stall:
+                self.wfile.write(rest[:1000])
+                self.wfile.flush()
+                wait, state.stall = state.stall, 0.0
+                return time.sleep(wait)
             self.wfile.write(rest[:drop])
             self.close_connection = True
 
