@@ -163,6 +163,14 @@ def test_progress_between_failures_renews_the_patience(server, tmp_path: Path) -
     assert len(server.requests) == 5 > HASTY.attempts
 
 
+def test_a_server_that_falls_silent_is_asked_again(server, tmp_path: Path) -> None:
+    server.stall = 0.5
+    log = Log()
+    path = fetch(server.info(tmp_path), log, replace(HASTY, read_timeout=0.1))
+    assert path.read_bytes() == server.body
+    assert "the server did not answer in time" in {report.message for report in log.reports}
+
+
 def test_a_busy_server_is_asked_again(server, tmp_path: Path) -> None:
     server.statuses = [503, 429, None]
     log = Log()
