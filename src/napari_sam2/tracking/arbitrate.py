@@ -1,0 +1,138 @@
+"""From overlapping logits to one label image: each pixel goes to the cell with the highest logit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from napari_sam2.tracking.prompts import MaskCrop
+from napari_sam2.tracking.resample import LOGITS_PER_TOKEN
+
+LabelImage = npt.NDArray[np.int32]
+IntArray = npt.NDArray[np.int64]
+
+#: A mask that is already in the label image defends its pixels with this logit for each frame pixel that they lie
+#: inside its border, up to the limit: the logits it was drawn from are not kept.
+KEPT_LOGIT_PER_PIXEL = 1.5
+KEPT_LOGIT_LIMIT = 10.0
+#: A loser's logit is lowered to at most this before it is remembered, as the published tracker does.
+SUPPRESSED_LOGIT = -10.0
+#: Logit of a pixel that the user painted.
+DRAWN_LOGIT = 1e4
+
+
+@dataclass
+class Claims:
+    """Pixels that cells claim on a frame: index into the cells, flat pixel index, and logit of each claim (M,)."""
+
+    which: IntArray
+    at: IntArray
+    logits: npt.NDArray[np.float32]
+
+    @classmethod
+    def of_crops(cls, crops: npt.NDArray[np.float32], corners: IntArray, shape: tuple[int, int]) -> Claims:
+        """Positive logits (N, a, b) of crops whose first pixels lie at `corners` (N, 2) of a frame of `shape`."""
+        n, y, x = np.nonzero(crops > 0)
+        return cls(n, (corners[n, 0] + y) * shape[1] + corners[n, 1] + x, crops[n, y, x])
+
+    @classmethod
+    def of_mask(cls, which: int, mask: MaskCrop, shape: tuple[int, int]) -> Claims:
+        """A mask that the user drew: nothing the network says outweighs it."""
+        y, x = np.nonzero(mask.crop)
+        at = (mask.origin[0] + y) * shape[1] + mask.origin[1] + x
+        return cls(np.full(len(at), which), at, np.full(len(at), DRAWN_LOGIT, np.float32))
+
+    @classmethod
+    def join(cls, parts: Sequence[Claims]) -> Claims:
+        """Put claims together."""
+        return cls(
+            np.concatenate([p.which for p in parts]),
+            np.concatenate([p.at for p in parts]),
+            np.concatenate([p.logits for p in parts]),
+        )
+
+
+def paint(labels: LabelImage, cells: Sequence[int], claims: Claims, locked: frozenset[int] = frozenset()) -> None:
+    """Write the masks of some cells into a label image, in place.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) label image that already holds the cells which are not being painted. Pixels that the painted cells had
+        before must have been cleared.
+    cells
+        Cell numbers that `claims.which` counts.
+    claims
+        What the cells claim.
+    locked
+        Cells in `labels` whose pixels must not change.
+    """
+    which, at, logits = claims.which, claims.at, claims.logits
+    flat = labels.reshape(-1)
+    contested = flat[at] != 0
+    if contested.any():
+        keep = np.ones(len(at), bool)
+        keep[contested] = logits[contested] > _defence(labels, at[contested], locked)
+        which, at, logits = which[keep], at[keep], logits[keep]
+    # The last assignment to a pixel counts: highest logit last, and of equal ones the cell that stands first.
+    order = np.lexsort((-which, logits))
+    flat[at[order]] = np.asarray(cells, np.int32)[which[order]]
+
+
+def _defence(labels: LabelImage, at: IntArray, locked: frozenset[int]) -> npt.NDArray[np.float64]:
+    """Logit with which the present owner of each pixel `at` defends it."""
+    width = labels.shape[1]
+    y, x = at // width, at % width
+    reach = int(KEPT_LOGIT_LIMIT / KEPT_LOGIT_PER_PIXEL) + 2
+    top, left = max(int(y.min()) - reach, 0), max(int(x.min()) - reach, 0)
+    part = labels[top : int(y.max()) + reach + 1, left : int(x.max()) + reach + 1]
+    border = np.zeros(part.shape, bool)
+    for axis in (0, 1):
+        change = np.diff(part, axis=axis) != 0
+        low, high = [slice(None)] * 2, [slice(None)] * 2
+        low[axis], high[axis] = slice(None, -1), slice(1, None)
+        border[tuple(low)] |= change
+        border[tuple(high)] |= change
+    depth = ndimage.distance_transform_edt(~border) if border.any() else np.full(part.shape, np.inf)
+    defence = np.minimum((depth + 0.5) * KEPT_LOGIT_PER_PIXEL, KEPT_LOGIT_LIMIT)[y - top, x - left]
+    if locked:
+        defence[np.isin(labels.reshape(-1)[at], list(locked))] = np.inf
+    return defence
+
+
+def suppress_losers(logits_nhw: Tensor, origins: IntArray) -> Tensor:
+    """Lower each cell's logits where another cell's are higher, so that memories do not claim a neighbour's pixels.
+
+    Windows lie on whole tokens of one field, so their logits share one grid.
+
+    Parameters
+    ----------
+    logits_nhw
+        (N, 4h, 4w) logits of N windows of one field.
+    origins
+        (N, 2) first token of each window.
+
+    Returns
+    -------
+    Tensor
+        Same shape.
+    """
+    n, high, wide = logits_nhw.shape
+    if n < 2:
+        return logits_nhw
+    first = torch.from_numpy(origins - origins.min(0)).to(logits_nhw.device) * LOGITS_PER_TOKEN
+    rows = first[:, 0, None] + torch.arange(high, device=first.device)
+    columns = first[:, 1, None] + torch.arange(wide, device=first.device)
+    field_width = int((origins[:, 1].max() - origins[:, 1].min()) * LOGITS_PER_TOKEN + wide)
+    field_height = int((origins[:, 0].max() - origins[:, 0].min()) * LOGITS_PER_TOKEN + high)
+    at = (rows[:, :, None] * field_width + columns[:, None, :]).flatten()
+    best = torch.zeros(field_height * field_width, dtype=logits_nhw.dtype, device=logits_nhw.device)
+    best.scatter_reduce_(0, at, logits_nhw.flatten(), "amax")
+    losing = logits_nhw < best[at].view_as(logits_nhw)
+    return torch.where(losing, logits_nhw.clamp(max=SUPPRESSED_LOGIT), logits_nhw)

@@ -1,0 +1,182 @@
+"""What is remembered of each cell: preallocated, bounded, batched.
+
+Every cell has a few slots for conditioning (prompted) frames and two rings, of recent spatial memories and of object
+pointers. A frame's place in a ring is its number modulo the ring's length, so nothing is moved and nothing grows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_sam2.network import MemoryBatch, Sam2Config
+
+IntArray = npt.NDArray[np.int64]
+EMPTY = -(10**9)
+
+
+class MemoryBank:
+    """Memories of N cells.
+
+    Parameters
+    ----------
+    config
+        Of the network.
+    cells
+        Number of rows.
+    window
+        (rows, columns) of a memory in tokens.
+    frames
+        Length of the movie.
+    conditioning
+        Slots for prompted frames.
+    history
+        Frames that stay readable; None keeps as many as the network can look at.
+    device, dtype
+        Where and how memories are kept.
+    """
+
+    def __init__(
+        self,
+        config: Sam2Config,
+        cells: int,
+        window: tuple[int, int],
+        frames: int,
+        conditioning: int,
+        history: int | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.config = config
+        self.max_pointers = min(config.max_pointers, frames) if config.pointer_span is None else config.max_pointers
+        self.pointer_span = config.pointer_span or max(1.0, self.max_pointers - 1.0)
+        ring = config.recent_frames if history is None else history
+        pointer_ring = config.max_pointers if history is None else history
+        shape = (config.memory_width, *window)
+        self.fixed = torch.zeros((cells, conditioning, *shape), device=device, dtype=dtype)
+        self.fixed_pointers = torch.zeros((cells, conditioning, config.width), device=device, dtype=dtype)
+        self.recent = torch.zeros((cells, ring, *shape), device=device, dtype=dtype)
+        self.pointers = torch.zeros((cells, pointer_ring, config.width), device=device, dtype=dtype)
+        # Bookkeeping stays on the host, where asking costs no synchronisation.
+        self.fixed_frame = np.full((cells, conditioning), EMPTY)
+        self.fixed_origin = np.zeros((cells, conditioning, 2), np.int64)
+        self.recent_frame = np.full((cells, ring), EMPTY)
+        self.recent_origin = np.zeros((cells, ring, 2), np.int64)
+        self.pointer_frame = np.full((cells, pointer_ring), EMPTY)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return sum(t.numel() * t.element_size() for t in (self.fixed, self.fixed_pointers, self.recent, self.pointers))
+
+    def copy_from(self, other: MemoryBank) -> None:
+        """Take over the rows of a smaller bank."""
+        n = len(other.fixed)
+        for name in ("fixed", "fixed_pointers", "recent", "pointers"):
+            getattr(self, name)[:n] = getattr(other, name)
+        for name in ("fixed_frame", "fixed_origin", "recent_frame", "recent_origin", "pointer_frame"):
+            getattr(self, name)[:n] = getattr(other, name)
+
+    def condition(self, row: int, slot: int, frame: int, memory: Tensor, origin: IntArray, pointer: Tensor) -> None:
+        """Put a prompted frame into a conditioning slot of one cell."""
+        self.fixed[row, slot] = memory.to(self.fixed.dtype)
+        self.fixed_pointers[row, slot] = pointer.to(self.fixed.dtype)
+        self.fixed_frame[row, slot] = frame
+        self.fixed_origin[row, slot] = origin
+
+    def restart(self, row: int) -> None:
+        """Forget everything about a cell."""
+        for frames in (self.fixed_frame, self.recent_frame, self.pointer_frame):
+            frames[row] = EMPTY
+
+    def remember(self, rows: IntArray, frame: int, memories: Tensor, origins: IntArray, pointers: Tensor) -> None:
+        """Write the memories (N, Cm, h, w) and pointers (N, C) of a frame."""
+        at = torch.from_numpy(rows).to(self.recent.device)
+        self.recent[at, frame % self.recent.shape[1]] = memories.to(self.recent.dtype)
+        self.recent_frame[rows, frame % self.recent.shape[1]] = frame
+        self.recent_origin[rows, frame % self.recent.shape[1]] = origins
+        self.pointers[at, frame % self.pointers.shape[1]] = pointers.to(self.pointers.dtype)
+        self.pointer_frame[rows, frame % self.pointers.shape[1]] = frame
+
+    def skip(self, rows: IntArray, frame: int) -> None:
+        """Leave no memory of a frame (what was in its place before is gone all the same)."""
+        self.recent_frame[rows, frame % self.recent.shape[1]] = EMPTY
+        self.pointer_frame[rows, frame % self.pointers.shape[1]] = EMPTY
+
+    def look(self, rows: IntArray, frame: int, step: int, origins: IntArray) -> MemoryBatch | None:
+        """Gather what cells may look at on a frame.
+
+        Parameters
+        ----------
+        rows
+            (N,) rows of the cells.
+        frame
+            The frame to be tracked.
+        step
+            +1 forward in time, -1 backward.
+        origins
+            (N, 2) where the cells' windows lie on this frame.
+
+        Returns
+        -------
+        MemoryBatch or None
+            None where none of the cells has any memory.
+        """
+        fixed_ok = self.fixed_frame[rows] != EMPTY
+        recents = np.array([frame - step * d for d in range(1, self.config.recent_frames + 1)])
+        recent_slots = recents % self.recent.shape[1]
+        recent_ok = self.recent_frame[np.ix_(rows, recent_slots)] == recents
+        behind = fixed_ok & ((frame - self.fixed_frame[rows]) * step >= 0)
+        passed = np.array([frame - step * d for d in range(1, self.max_pointers)], np.int64)
+        pointer_slots = passed % self.pointers.shape[1]
+        pointer_ok = self.pointer_frame[np.ix_(rows, pointer_slots)] == passed
+        if not (fixed_ok.any() or recent_ok.any()):
+            return None
+
+        # Slots that are empty for every cell of the batch are left out.
+        fixed_at, recent_at = np.flatnonzero(fixed_ok.any(0)), np.flatnonzero(recent_ok.any(0))
+        behind_at, passed_at = np.flatnonzero(behind.any(0)), np.flatnonzero(pointer_ok.any(0))
+        device = self.recent.device
+        spatial = torch.cat(
+            (_take(self.fixed, rows, fixed_at), _take(self.recent, rows, recent_slots[recent_at])), dim=1
+        )
+        pointers = torch.cat(
+            (_take(self.fixed_pointers, rows, behind_at), _take(self.pointers, rows, pointer_slots[passed_at])), dim=1
+        )
+        time = np.concatenate((np.full(len(fixed_at), self.config.memory_frames - 1), recent_at))
+        origin = np.concatenate(
+            (self.fixed_origin[rows][:, fixed_at], self.recent_origin[rows][:, recent_slots[recent_at]]), axis=1
+        )
+        valid = np.concatenate((fixed_ok[:, fixed_at], recent_ok[:, recent_at]), axis=1)
+        pointer_valid = np.concatenate((behind[:, behind_at], pointer_ok[:, passed_at]), axis=1)
+        distance = np.concatenate(
+            (
+                (frame - self.fixed_frame[rows][:, behind_at]) * step,
+                np.broadcast_to(passed_at + 1, (len(rows), len(passed_at))),
+            ),
+            axis=1,
+        )
+        distance = np.where(pointer_valid, distance, 0)
+
+        def tensor(array: npt.NDArray[np.generic]) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+        return MemoryBatch(
+            spatial_nmchw=spatial,
+            spatial_time_nm=tensor(time).expand(len(rows), -1),
+            spatial_valid_nm=tensor(valid),
+            spatial_origin_nm2=tensor(origin),
+            query_origin_n2=tensor(origins),
+            pointers_npc=pointers,
+            pointer_time_np=tensor(distance.astype(np.float32)),
+            pointer_valid_np=tensor(pointer_valid),
+            pointer_span=self.pointer_span,
+            all_valid=bool(valid.all() and pointer_valid.all()),
+        )
+
+
+def _take(data: Tensor, rows: IntArray, slots: IntArray) -> Tensor:
+    at, slot = torch.from_numpy(rows).to(data.device), torch.from_numpy(slots).to(data.device)
+    return data[at[:, None], slot[None, :]]

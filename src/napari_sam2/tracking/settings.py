@@ -1,0 +1,48 @@
+"""Numbers that steer the tracking, with their reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How cells are tracked.
+
+    Parameters
+    ----------
+    window
+        Side of a cell's window in tokens of 16 model pixels; None shows every cell the whole field (exact mode).
+    target_diameter
+        Model pixels that a typical cell should span: small cells are scaled up to it, large ones down.
+    window_slack
+        Tokens that a cell may leave the middle of its window before the window follows.
+    conditioning
+        Prompted frames that a frame looks back (and ahead) to: the nearest one on each side.
+    recent
+        Spatial memories of recent frames.
+    chunk
+        Most cells in one batch.
+    reference
+        Follow the published tracker to the letter instead: every prompted frame conditions every other, memories of
+        frames tracked before a correction stay, masks are remembered from stride 4. Needs memory in proportion to the
+        length of the movie; meant for comparing with it.
+    corrections_condition
+        In reference mode: whether a frame that was tracked and then corrected conditions others. False is the published
+        default, and the reason why corrections seem to have no effect there.
+    """
+
+    window: int | None = 16
+    target_diameter: float = 40.0
+    window_slack: float = 2.0
+    conditioning: int = 2
+    recent: int = 6
+    chunk: int = 64
+    reference: bool = False
+    corrections_condition: bool = True
+
+
+#: Exact mode: one tile, the whole frame, full attention.
+EXACT = Settings(window=None, chunk=8)
+#: The published tracker's own behaviour.
+REFERENCE = Settings(window=None, chunk=8, reference=True)

@@ -1,0 +1,305 @@
+"""`CellTracker`: movie and prompts in, masklets out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.tracking.diameter import diameter_from_clicks, diameter_from_drawings
+from napari_sam2.tracking.engine import Engine
+from napari_sam2.tracking.features import DEFAULT_BUDGET, FeatureSource
+from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.labels import check_labels, make_labels, read_frame
+from napari_sam2.tracking.movie import Movie
+from napari_sam2.tracking.plan import Direction, Segment, plan
+from napari_sam2.tracking.prompts import FramePrompts, MaskCrop, PromptBook
+from napari_sam2.tracking.propagate import Anchors, FrameResult, merge, run_pass
+from napari_sam2.tracking.reference import ReferenceRun
+from napari_sam2.tracking.settings import EXACT, REFERENCE, Settings
+
+if TYPE_CHECKING:
+    from napari_sam2.network import Sam2
+
+LabelImage = npt.NDArray[np.int32]
+Mode = Literal["auto", "windows", "exact", "reference"]
+
+
+class CellTracker:
+    """Segment and track cells in a 2D time-lapse movie from clicks, boxes and masks.
+
+    Parameters
+    ----------
+    movie
+        Array (T, Y, X) or (T, C, Y, X) of any kind (numpy, dask, zarr, ...), or a `Movie`. Frames are read when needed.
+    model
+        Name of a model (``"cell"``, ``"sam2.1-tiny"``, ...), path to a checkpoint, or a loaded network.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+    dtype
+        Precision of the network, ``"float32"``, ``"bfloat16"`` or ``"float16"``; None chooses by device.
+    limits
+        Intensities (low, high) that become black and white, for the whole movie; percentiles when None.
+    cell_diameter
+        Typical diameter of a cell in pixels; taken from the prompts when None.
+    mode
+        ``"windows"``: each cell sees a window around itself, at the scale that suits its size. ``"exact"``: each cell
+        sees the whole frame, as published. ``"reference"``: the published tracker to the letter, for comparisons.
+        ``"auto"`` takes windows for the bundled model, which was trained on them, and exact for the published ones.
+    labels
+        Array (T, Y, X) that the masklets are written to (numpy or zarr, int32); made when None. Labels that are already
+        in it are kept where no tracked cell wins their pixels.
+    locked
+        Function from a frame number to the set of cells whose pixels on it must not change.
+    settings
+        Overrides of the tracking settings.
+    cache_bytes
+        Bytes of features kept for frames seen before.
+
+    Examples
+    --------
+    >>> tracker = CellTracker(movie)  # doctest: +SKIP
+    >>> tracker.add_click(cell=1, frame=0, yx=(120.0, 84.5))  # doctest: +SKIP
+    >>> for result in tracker.track(direction="both"):  # doctest: +SKIP
+    ...     print(result.frame, result.scores)
+    """
+
+    def __init__(
+        self,
+        movie: Any,
+        model: str | os.PathLike[str] | Sam2 = "cell",
+        *,
+        device: str = "auto",
+        dtype: str | None = None,
+        limits: Sequence[float] | Sequence[Sequence[float]] | None = None,
+        cell_diameter: float | None = None,
+        mode: Mode = "auto",
+        labels: Any = None,
+        locked: Callable[[int], Iterable[int]] | None = None,
+        settings: Settings | None = None,
+        cache_bytes: int = DEFAULT_BUDGET,
+    ) -> None:
+        self.movie = movie if isinstance(movie, Movie) else Movie(movie, limits=limits)
+        if cell_diameter is not None and not cell_diameter > 0:
+            raise ValueError(f"cell_diameter must be a positive number of pixels, got {cell_diameter}")
+        self.model = _load(model, device, dtype)
+        self.mode = _resolve_mode(mode, self.model)
+        self.settings = settings or {"windows": Settings(), "exact": EXACT, "reference": REFERENCE}[self.mode]
+        self.prompts = PromptBook(self.movie.n_frames, self.movie.frame_shape)
+        shape = (self.movie.n_frames, *self.movie.frame_shape)
+        self.labels = make_labels(shape) if labels is None else check_labels(labels, shape)
+        self._locked = locked
+        self._cell_diameter = cell_diameter
+        self._features = FeatureSource(self.model, self.movie, cache_bytes)
+        self._engine = Engine(self.model, self._features, self.settings)
+        self._anchors: Anchors | None = None
+        self._reference: ReferenceRun | None = None
+        self._done: dict[tuple[int, int, int], tuple[object, ...]] = {}
+
+    # prompts ------------------------------------------------------------------------------------------------------
+
+    def add_click(self, cell: int, frame: int, yx: Sequence[float], foreground: bool = True) -> None:
+        """Click on a cell, or with ``foreground=False`` on what does not belong to it.
+
+        Parameters
+        ----------
+        cell
+            Number of the cell, 1 or more; also its label.
+        frame
+            Frame number.
+        yx
+            (y, x) in pixels.
+        foreground
+            Whether the place belongs to the cell.
+
+        Notes
+        -----
+        A click on a frame where the cell was tracked corrects the mask that is there.
+        """
+        self.add_clicks(cell, frame, [yx], [foreground])
+
+    def add_clicks(
+        self, cell: int, frame: int, yx: Sequence[Sequence[float]], foreground: Sequence[bool] | None = None
+    ) -> None:
+        """Give several clicks (y, x) at once; all are on the cell when `foreground` is None."""
+        marks = [True] * len(yx) if foreground is None else list(foreground)
+        clicks = [(float(p[0]), float(p[1]), bool(fg)) for p, fg in zip(yx, marks, strict=True)]
+        self.prompts.check_frame(frame)
+        self.prompts.add_clicks(cell, frame, clicks, base=self._tracked(cell, frame))
+
+    def add_box(self, cell: int, frame: int, box: Sequence[Sequence[float]]) -> None:
+        """Draw a box around a cell: two opposite corners (y, x)."""
+        corners = ((float(box[0][0]), float(box[0][1])), (float(box[1][0]), float(box[1][1])))
+        self.prompts.check_frame(frame)
+        self.prompts.add_box(cell, frame, corners)
+
+    def add_mask(self, cell: int, frame: int, mask: npt.ArrayLike) -> None:
+        """Give a cell's mask (Y, X) on a frame; it is taken as it is and replaces other prompts there."""
+        self.prompts.check_frame(frame)
+        self.prompts.add_mask(cell, frame, np.asarray(mask))
+
+    def remove_prompts(self, cell: int, frame: int | None = None) -> None:
+        """Forget what was said about a cell on a frame, or on all frames; its labels stay until it is tracked again."""
+        self.prompts.remove(cell, frame)
+
+    # results ------------------------------------------------------------------------------------------------------
+
+    def segment(self, frame: int, cells: Iterable[int] | None = None) -> LabelImage:
+        """Segment the cells prompted on a frame, without tracking and without changing `labels`.
+
+        Returns
+        -------
+        ndarray
+            (Y, X) int32 label image of these cells.
+        """
+        self.prompts.check_frame(frame)
+        wanted = [c for c in self.prompts.on_frame(frame) if cells is None or c in set(cells)]
+        empty = np.zeros(self.movie.frame_shape, np.int32)
+        if not wanted:
+            return empty
+        anchors = self._make_anchors().get([(cell, frame) for cell in wanted])
+        found = [([cell], anchor.masks) for cell, anchor in zip(wanted, anchors, strict=True)]
+        said = {cell: self.prompts[cell, frame] for cell in wanted}
+        return merge(self._geometry(), frame, found, said, empty).labels
+
+    def track(
+        self,
+        direction: Direction = "both",
+        frames: tuple[int, int] | None = None,
+        cells: Iterable[int] | None = None,
+        *,
+        only_stale: bool = False,
+    ) -> Iterator[FrameResult]:
+        """Track cells from their prompts; yields each frame as it is done, and writes it to `labels` before that.
+
+        Parameters
+        ----------
+        direction
+            ``"forward"`` from each cell's first prompt, ``"backward"`` from its last, ``"both"`` over all frames:
+            then the frames between two prompts are tracked from the nearer one.
+        frames
+            (first, one past the last) frame wanted; the whole movie when None.
+        cells
+            Cells wanted; all that have prompts when None.
+        only_stale
+            Run only the stretches whose prompts have changed since they were tracked.
+
+        Notes
+        -----
+        Closing the generator keeps all finished frames. Other cells' pixels change only where a tracked cell's logits
+        win.
+        """
+        span = (0, self.movie.n_frames) if frames is None else (int(frames[0]), int(frames[1]))
+        segments = plan(self.prompts, direction, span, cells)
+        if self.settings.reference:
+            return self._track_reference(direction, span)
+        if only_stale:
+            segments = [s for s in segments if self._done.get((s.cell, s.start, s.step)) != self._signature(s)]
+        return self._track(segments, span)
+
+    def _track(self, segments: list[Segment], span: tuple[int, int]) -> Iterator[FrameResult]:
+        forward, backward = ([s for s in segments if s.step == step] for step in (1, -1))
+        started = {(s.cell, s.start) for s in forward}
+        anchors = self._make_anchors()
+        for part in (forward, backward):
+            # A prompted frame that the forward pass has written need not be written again by the backward pass.
+            again = part is backward and all((s.cell, s.start) in started for s in part)
+            results = run_pass(self._engine, self._geometry(), anchors, part, span, self._read, self._locks, not again)
+            for result in results:
+                self.labels[result.frame] = result.labels
+                yield result
+            self._done.update({(s.cell, s.start, s.step): self._signature(s) for s in part})
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the labels: ``.ome.zarr``, ``.tif``, or a folder in the Cell Tracking Challenge's layout."""
+        from napari_sam2.export import save_labels
+
+        save_labels(self.labels, path, overwrite=overwrite)
+
+    # scale --------------------------------------------------------------------------------------------------------
+
+    @property
+    def cell_diameter(self) -> float:
+        """Typical diameter of a cell in pixels: given, or taken from the prompts when first needed, and then fixed."""
+        if self._cell_diameter is None:
+            drawn = diameter_from_drawings(self.prompts)
+            self._cell_diameter = drawn or diameter_from_clicks(self._engine, self.prompts, self._windowed)
+        return self._cell_diameter
+
+    @cell_diameter.setter
+    def cell_diameter(self, value: float) -> None:
+        if not value > 0:
+            raise ValueError(f"cell_diameter must be a positive number of pixels, got {value}")
+        self._cell_diameter = float(value)
+        self._anchors = None
+
+    def _windowed(self, diameter: float) -> Geometry:
+        window = self.settings.window or self.model.config.native_tokens
+        return Geometry.windowed(self.movie.frame_shape, self.settings.target_diameter / diameter, window)
+
+    def _geometry(self) -> Geometry:
+        if self.settings.window is not None:
+            return self._windowed(self.cell_diameter)
+        if _has_native_size(self.model):
+            return Geometry.whole(self.movie.frame_shape, self.model.config.image_size)
+        scale = self.settings.target_diameter / self.cell_diameter
+        return Geometry.whole(self.movie.frame_shape, max(1, round(max(self.movie.frame_shape) * scale)))
+
+    # inside -------------------------------------------------------------------------------------------------------
+
+    def _make_anchors(self) -> Anchors:
+        geometry = self._geometry()
+        if self._anchors is None or self._anchors.geometry != geometry:
+            self._anchors = Anchors(self._engine, geometry, self.prompts)
+        return self._anchors
+
+    def _signature(self, segment: Segment) -> tuple[object, ...]:
+        """Everything that a segment's masks depend on besides movie and model."""
+        said: list[FramePrompts] = [self.prompts[segment.cell, frame] for frame in segment.conditioning]
+        return (segment, *said, self._cell_diameter)
+
+    def _read(self, frame: int) -> LabelImage:
+        return read_frame(self.labels, frame)
+
+    def _locks(self, frame: int) -> frozenset[int]:
+        return frozenset() if self._locked is None else frozenset(self._locked(frame))
+
+    def _tracked(self, cell: int, frame: int) -> MaskCrop | None:
+        """The mask that tracking left of a cell on a frame, which a correction starts from."""
+        if self.settings.reference or (cell, frame) in self.prompts:
+            return None
+        mask = MaskCrop.of(self._read(frame) == cell)
+        return mask if mask.area else None
+
+    def _track_reference(self, direction: Direction, span: tuple[int, int]) -> Iterator[FrameResult]:
+        if self._reference is None:
+            self._reference = ReferenceRun(self._engine, self._geometry(), self.prompts)
+        for step in {"forward": (1,), "backward": (-1,), "both": (1, -1)}[direction]:
+            for frame, cells, masks in self._reference.track(span, step):
+                said = {cell: self.prompts[cell, frame] for cell in cells if (cell, frame) in self.prompts}
+                result = merge(self._geometry(), frame, [(cells, masks)], said, self._read(frame), self._locks(frame))
+                self.labels[frame] = result.labels
+                yield result
+
+
+def _load(model: str | os.PathLike[str] | Sam2, device: str, dtype: str | None) -> Sam2:
+    if isinstance(model, (str, os.PathLike)):
+        from napari_sam2.weights import load_model
+
+        return load_model(model, device=device, dtype=dtype)
+    return model.eval()
+
+
+def _has_native_size(model: Sam2) -> bool:
+    """Whether the network was trained on frames of one size (its trunk has position embeddings)."""
+    return hasattr(model.image_encoder.trunk, "pos_embed")
+
+
+def _resolve_mode(mode: str, model: Sam2) -> str:
+    known = ("auto", "windows", "exact", "reference")
+    if mode not in known:
+        raise ValueError(f"mode must be one of {', '.join(known)}; got {mode!r}")
+    return ("exact" if _has_native_size(model) else "windows") if mode == "auto" else mode
