@@ -90,6 +90,13 @@ def test_a_run_that_is_cut_off_keeps_its_frames(tmp_path: Path, name: str) -> No
     assert [child.name for child in tmp_path.iterdir()] == [name]
 
 
+def test_a_run_that_fails_before_its_first_frame_leaves_nothing(tmp_path: Path) -> None:
+    for name in NAMES:
+        with pytest.raises(RuntimeError), open_label_writer(tmp_path / name, LabelInfo((2, 4, 5))):
+            raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")

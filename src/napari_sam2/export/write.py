@@ -137,8 +137,24 @@ class LabelWriter(ABC):
         if error is None:
             self.finish()
         else:
-            self.close()
-            error.add_note(f"{len(self.ids_of_frame)} finished frames are in {self.unfinished}")
+            note = self.abandon()
+            if note:
+                error.add_note(note)
+
+    def abandon(self) -> str:
+        """Let go of the unfinished file, and say where it is; without a single frame it is removed.
+
+        Returns
+        -------
+        str
+            A sentence for the user; empty if nothing is left.
+        """
+        self.close()
+        if not self.ids_of_frame:
+            remove_output(self.unfinished)
+            return ""
+        count = len(self.ids_of_frame)
+        return f"{count} finished frame{'s are' if count > 1 else ' is'} in {self.unfinished}"
 
     def close(self) -> None:
         """Let go of the unfinished file, which keeps what was written."""
@@ -176,20 +192,31 @@ def open_label_writer(path: str | Path, info: LabelInfo, *, overwrite: bool = Fa
     FileExistsError
         If something is there already.
     """
-    path = Path(path).expanduser()
+    return writer_for(path)(path, info, overwrite=overwrite)
+
+
+def writer_for(path: str | Path) -> type[LabelWriter]:
+    """Return the class of writer that the name asks for.
+
+    Raises
+    ------
+    ValueError
+        If the name asks for no known format.
+    """
+    path = Path(path)
     suffix = split_name(path)[1].lower()
     if suffix in (".ome.zarr", ".zarr"):
         from napari_sam2.export.write_zarr import ZarrLabelWriter
 
-        return ZarrLabelWriter(path, info, overwrite=overwrite)
+        return ZarrLabelWriter
     if suffix in (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".btf", ".ome.btf"):
         from napari_sam2.export.write_tiff import TiffLabelWriter
 
-        return TiffLabelWriter(path, info, overwrite=overwrite)
+        return TiffLabelWriter
     if suffix == "":
         from napari_sam2.export.write_ctc import CtcLabelWriter
 
-        return CtcLabelWriter(path, info, overwrite=overwrite)
+        return CtcLabelWriter
     raise ValueError(f"{path.name}: labels cannot be written as {suffix}. Known are {KNOWN}")
 
 

@@ -1,0 +1,1 @@
+"""Quality and speed, each one command. Not part of the installed package."""
