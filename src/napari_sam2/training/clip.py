@@ -70,6 +70,6 @@ def scale_intensity(
     flat = frames.reshape(-1)
     # A regular subsample is enough for percentiles, and many times faster than a full sort.
     step = max(1, flat.size // _MAX_PERCENTILE_SAMPLES)
-    bottom, top = np.percentile(flat[::step], (low, high))
+    bottom, top = np.percentile(flat[::step].astype(np.float64), (low, high))
     scaled = (frames.astype(np.float32) - np.float32(bottom)) * np.float32(1.0 / max(float(top - bottom), 1e-6))
     return np.clip(scaled, 0.0, 1.0, out=scaled)

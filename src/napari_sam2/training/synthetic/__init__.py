@@ -3,7 +3,8 @@
 The parts: ``recipe`` (all numbers) and ``recipes`` (drawing them), ``shapes`` and ``cells`` (outlines), ``placing`` and
 ``life`` (motion and events), ``scene`` (who owns which pixel), ``fluorescence`` and ``transmitted`` (what cells look
 like), ``background`` (what is not a cell), ``camera`` (noise and faults), ``movie`` and ``source`` (putting it
-together), ``presets`` (four ready movies) and ``contact_sheet`` (a picture of all kinds). Imports numpy and scipy, and pillow for the sheet.
+together), ``presets`` (four ready movies) and ``contact_sheet`` (a picture of all kinds). Imports numpy and scipy, and
+pillow for the sheet.
 """
 
 from .movie import SyntheticMovie, make_movie, render

@@ -55,8 +55,9 @@ _PRESETS = (
         cells=95,
         diameter=50.0,
         settings=_CALM_CAMERA | {
-            "speed": 0.03, "deform": 0.1, "division_rate": 0.004, "death_rate": 0.0, "growth": 0.002, "mitosis_frames": 2,
-            "recovery_frames": 3, "brightness_spread": 0.15, "texture": 0.25, "rim": 0.6, "haze": 0.1, "debris": 2.0,
+            "speed": 0.03, "deform": 0.1, "division_rate": 0.004, "death_rate": 0.0, "growth": 0.002,
+            "mitosis_frames": 2, "recovery_frames": 3, "brightness_spread": 0.15, "texture": 0.25, "rim": 0.6, "haze": 0.1,
+            "debris": 2.0,
             "floaters": 0.0, "clutter": 0.02, "blur": 1.0, "photons": 120.0, "read_noise": 0.02, "background": 0.06,
             "bleaching": 0.003, "gain": 0.5,
         },

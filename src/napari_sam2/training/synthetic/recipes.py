@@ -42,7 +42,7 @@ def _life(rng: np.random.Generator, cells: int, fill: float) -> LifeRecipe:
     return LifeRecipe(
         speed=min(fastest, step * _log_uniform(rng, 0.015, 0.22)),
         persistence=float(rng.uniform(0.1, 0.9)),
-        drift=(0.0, 0.0) if rng.random() < 0.7 else tuple(rng.normal(0, 2.0, 2).tolist()),  # type: ignore[arg-type]
+        drift=(_chance(rng, 0.3, float(rng.normal(0, 2.0))), _chance(rng, 0.3, float(rng.normal(0, 2.0)))),
         spin=step * _log_uniform(rng, 0.01, 0.12),
         deform=float(min(0.8, step * rng.uniform(0.08, 0.4))),
         growth=step * float(rng.uniform(0.0, 0.02)),

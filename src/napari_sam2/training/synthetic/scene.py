@@ -96,8 +96,8 @@ def lay_out(
         ids[index] = cell.id
     labels = ids[owner]
     areas = np.bincount(owner.ravel() + 1, minlength=len(found) + 1)[1:]
-    for index in np.nonzero((areas > 0) & (areas < MIN_LABEL_AREA))[0]:
-        labels[owner == index] = 0
+    for tiny in np.nonzero((areas > 0) & (areas < MIN_LABEL_AREA))[0]:
+        labels[owner == tiny] = 0
     return placed, labels
 
 
