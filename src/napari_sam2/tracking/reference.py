@@ -78,7 +78,9 @@ class ReferenceRun:
             yield frame, cells, join_masks([self.state[c, frame].masks for c in cells])
 
     def _is_prompted(self, cell: int, frame: int) -> bool:
-        return (cell, frame) in self.book
+        """Whether a frame is taken as it is; the published default tracks over a correction again."""
+        state = self.state.get((cell, frame))
+        return state is not None and state.conditioning
 
     def _row(self, cell: int) -> int:
         if cell not in self._rows:
