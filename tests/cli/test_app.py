@@ -44,8 +44,8 @@ class StandIn:
         self.calls: list[Any] = []
         StandIn.made.append(self)
 
-    def add_click(self, cell: int, frame: int, yx: tuple[float, float], foreground: bool = True) -> None:
-        self.clicks[cell] = yx
+    def add_clicks(self, cell: int, frame: int, yx: list[tuple[float, float]], foreground: list[bool]) -> None:
+        self.clicks[cell] = yx[0]
 
     def add_box(self, cell: int, frame: int, box: tuple[tuple[float, float], tuple[float, float]]) -> None:
         self.clicks[cell] = box[0]
@@ -287,7 +287,7 @@ def test_demo_writes_everything_and_scores(
 ) -> None:
     monkeypatch.setattr("napari_sam2.cli.demo.make_tracker", Perfect)
     monkeypatch.chdir(tmp_path)
-    arguments = ["demo", "--out", "out", "--frames", "3", "--cells", "3"]
+    arguments = ["demo", "--out", "out", "--frames", "3", "--size", "128"]
     result = run(*arguments)
     assert result.exit_code == 0, result.output
     assert "Mean IoU with the truth: 1.000" in result.stdout

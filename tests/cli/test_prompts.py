@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -95,29 +96,40 @@ def test_the_edges_of_the_frame_belong_to_it() -> None:
     check_prompts(edge, (10, 20, 30), "prompts.csv")
 
 
-def test_they_reach_the_tracker_in_order_and_its_objections_get_a_line() -> None:
-    class Tracker:
-        def __init__(self) -> None:
-            self.calls: list[object] = []
+class Recorder:
+    """Takes prompts like a tracker does."""
 
-        def add_click(self, cell: int, frame: int, yx: tuple[float, float], foreground: bool = True) -> None:
-            if cell == 9:
-                raise ValueError("no such cell")
-            self.calls.append((cell, frame, yx, foreground))
+    def __init__(self) -> None:
+        self.calls: list[object] = []
 
-        def add_box(self, cell: int, frame: int, box: tuple[tuple[float, float], tuple[float, float]]) -> None:
-            self.calls.append((cell, frame, box))
+    def add_clicks(self, cell: int, frame: int, yx: Sequence[tuple[float, float]], foreground: Sequence[bool]) -> None:
+        if cell == 9:
+            raise ValueError("no such cell")
+        self.calls.append((cell, frame, yx, foreground))
 
-    tracker = Tracker()
+    def add_box(self, cell: int, frame: int, box: tuple[tuple[float, float], tuple[float, float]]) -> None:
+        self.calls.append((cell, frame, box))
+
+
+def test_clicks_of_a_cell_and_frame_reach_the_tracker_together_after_its_box() -> None:
+    tracker = Recorder()
     prompts = [
         Prompt(2, 1, 0, "not", (1, 1)),
-        Prompt(3, 1, 0, "click", (2, 2)),
+        Prompt(3, 2, 3, "click", (3, 3)),
         Prompt(4, 2, 3, "box", (1, 1), (5, 5)),
+        Prompt(5, 1, 0, "click", (2, 2)),
     ]
     add_prompts(tracker, prompts, "p.csv")
-    assert tracker.calls == [(1, 0, (1, 1), False), (1, 0, (2, 2), True), (2, 3, ((1, 1), (5, 5)))]
+    assert tracker.calls == [
+        (1, 0, [(1, 1), (2, 2)], [False, True]),
+        (2, 3, ((1, 1), (5, 5))),
+        (2, 3, [(3, 3)], [True]),
+    ]
+
+
+def test_what_the_tracker_objects_to_gets_a_line() -> None:
     with pytest.raises(ValueError, match=r"p\.csv, line 5: no such cell"):
-        add_prompts(tracker, [Prompt(5, 9, 0, "click", (1, 1))], "p.csv")
+        add_prompts(Recorder(), [Prompt(4, 9, 0, "box", (1, 1), (2, 2)), Prompt(5, 9, 0, "click", (1, 1))], "p.csv")
 
 
 numbers = st.integers(-1000, 100000).map(lambda value: value / 4)

@@ -36,7 +36,7 @@ def read_back(path: Path) -> np.ndarray:
 def test_labels_come_back(tmp_path: Path, name: str) -> None:
     labels = example()
     labels[:, :, 3:] = np.where(labels[:, :, 3:] == 5, 0, labels[:, :, 3:])
-    path = save_labels(tmp_path / "new" / name, labels)
+    path = save_labels(labels, tmp_path / "new" / name)
     assert path == tmp_path / "new" / name
     np.testing.assert_array_equal(read_back(path), labels)
     assert [child.name for child in path.parent.iterdir()] == [name]
@@ -58,11 +58,11 @@ def test_frames_in_any_order_and_the_last_one_counts(tmp_path: Path, name: str) 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_overwritten_unless_asked(tmp_path: Path, name: str) -> None:
     labels = example()
-    save_labels(tmp_path / name, labels)
+    save_labels(labels, tmp_path / name)
     with pytest.raises(FileExistsError, match="choose another name"):
-        save_labels(tmp_path / name, labels * 0)
+        save_labels(labels * 0, tmp_path / name)
     np.testing.assert_array_equal(read_back(tmp_path / name), labels)
-    save_labels(tmp_path / name, np.minimum(labels, 3), overwrite=True)
+    save_labels(np.minimum(labels, 3), tmp_path / name, overwrite=True)
     np.testing.assert_array_equal(read_back(tmp_path / name), np.minimum(labels, 3))
 
 
@@ -86,7 +86,7 @@ def test_a_run_that_is_cut_off_keeps_its_frames(tmp_path: Path, name: str) -> No
     np.testing.assert_array_equal(read_back(unfinished)[0], labels[0])
     with pytest.raises(FileExistsError, match="cut off"):
         open_label_writer(tmp_path / name, info)
-    save_labels(tmp_path / name, labels, overwrite=True)
+    save_labels(labels, tmp_path / name, overwrite=True)
     assert [child.name for child in tmp_path.iterdir()] == [name]
 
 
@@ -101,7 +101,7 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
     with pytest.raises(FileExistsError, match="folder of other things"):
-        save_labels(tmp_path / "thesis", example(), overwrite=True)
+        save_labels(example(), tmp_path / "thesis", overwrite=True)
     assert (tmp_path / "thesis" / "chapter1.txt").exists()
 
 
@@ -132,7 +132,7 @@ def test_frames_that_do_not_fit_are_refused(tmp_path: Path, name: str) -> None:
 
 def test_unknown_formats_name_the_known(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="OME-Zarr labels"):
-        save_labels(tmp_path / "cells.xyz", example())
+        save_labels(example(), tmp_path / "cells.xyz")
 
 
 # --- each format's own ----------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_ome_zarr_metadata(tmp_path: Path) -> None:
     labels = example(top=3)
     labels[2:][labels[2:] == 2] = 0
     scale, units = {"T": 60.0, "Y": 0.5, "X": 0.5}, {"T": "second", "Y": "micrometer", "X": "micrometer"}
-    save_labels(tmp_path / "a.ome.zarr", labels, scale=scale, units=units, parents={3: 1})
+    save_labels(labels, tmp_path / "a.ome.zarr", scale=scale, units=units, parents={3: 1})
     opened = open_movie(tmp_path / "a.ome.zarr")
     assert opened.scale == scale
     assert opened.units == units
@@ -160,13 +160,13 @@ def test_ome_zarr_metadata(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", [example(), np.zeros((2, 5, 5), int)], ids=["cells", "empty"])
 def test_ome_zarr_by_an_independent_validator(tmp_path: Path, labels: np.ndarray) -> None:
     yaozarrs = pytest.importorskip("yaozarrs")
-    save_labels(tmp_path / "a.ome.zarr", labels, scale={"T": 2.0}, units={"T": "second"})
+    save_labels(labels, tmp_path / "a.ome.zarr", scale={"T": 2.0}, units={"T": "second"})
     yaozarrs.validate_zarr_store(tmp_path / "a.ome.zarr")
 
 
 def test_tiff_is_for_imagej_where_the_ids_fit(tmp_path: Path) -> None:
     scale, units = {"T": 60.0, "Y": 0.5, "X": 0.25}, {"T": "second", "Y": "micrometer", "X": "micrometer"}
-    save_labels(tmp_path / "a.tif", example(), scale=scale, units=units)
+    save_labels(example(), tmp_path / "a.tif", scale=scale, units=units)
     with tifffile.TiffFile(tmp_path / "a.tif") as tif:
         assert tif.is_imagej
         assert tif.series[0].axes == "TYX"
@@ -179,7 +179,7 @@ def test_tiff_is_for_imagej_where_the_ids_fit(tmp_path: Path) -> None:
 def test_large_ids_become_ome_tiff(tmp_path: Path) -> None:
     labels = example(top=100_000)
     scale, units = {"T": 3.0, "Y": 0.5, "X": 0.25}, {"T": "minute", "Y": "micrometer", "X": "nanometer"}
-    save_labels(tmp_path / "a.tif", labels, max_label=100_000, scale=scale, units=units)
+    save_labels(labels, tmp_path / "a.tif", max_label=100_000, scale=scale, units=units)
     with tifffile.TiffFile(tmp_path / "a.tif") as tif:
         assert tif.is_ome
     with open_movie(tmp_path / "a.tif") as opened:
@@ -190,7 +190,7 @@ def test_large_ids_become_ome_tiff(tmp_path: Path) -> None:
 def test_beyond_4_gib_it_is_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_sam2.export.write_tiff.MAX_CLASSIC_BYTES", 100)
     labels = example()
-    save_labels(tmp_path / "a.tif", labels)
+    save_labels(labels, tmp_path / "a.tif")
     with tifffile.TiffFile(tmp_path / "a.tif") as tif:
         assert tif.is_bigtiff
         assert tif.is_ome
@@ -203,7 +203,7 @@ def test_ctc_tracks_without_gaps(tmp_path: Path) -> None:
     labels[0:2, 1] = 2  # divides into 3 and 4
     labels[2:, 1, :2] = 3
     labels[2:, 1, 3:] = 4
-    save_labels(tmp_path / "res", labels, parents={3: 2, 4: 2})
+    save_labels(labels, tmp_path / "res", parents={3: 2, 4: 2})
     rows = (tmp_path / "res" / "res_track.txt").read_text().split("\n")
     assert rows == ["1 0 1 0", "2 0 1 0", "3 2 5 2", "4 2 5 2", "5 4 5 1", ""]
     back = read_back(tmp_path / "res")
@@ -211,7 +211,7 @@ def test_ctc_tracks_without_gaps(tmp_path: Path) -> None:
     assert (back[:2, 0] == 1).all()
     assert back.dtype == np.uint16
     with pytest.raises(ValueError, match="16-bit"):
-        save_labels(tmp_path / "more", labels, max_label=70000)
+        save_labels(labels, tmp_path / "more", max_label=70000)
 
 
 def test_ctc_mothers_end_before_their_daughters() -> None:
@@ -260,5 +260,5 @@ def test_present_ids(labels: np.ndarray) -> None:
     name=st.sampled_from(["p.ome.zarr", "p.tif", "p.ome.tif"]),
 )
 def test_round_trip_of_any_labels(tmp_path: Path, labels: np.ndarray, name: str) -> None:
-    save_labels(tmp_path / name, labels, overwrite=True)
+    save_labels(labels, tmp_path / name, overwrite=True)
     np.testing.assert_array_equal(read_back(tmp_path / name).reshape(labels.shape), labels)

@@ -59,12 +59,10 @@ def main(
 @speaks_plainly
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("napari-sam2-demo"),
-    kind: Annotated[str, typer.Option(help="nuclei, membranes, cytoplasm, spots, phase, brightfield, dic or rods.")] = (
-        "nuclei"
-    ),
+    kind: Annotated[str, typer.Option(help="nuclei, membranes, phase or rods.")] = "nuclei",
     frames: Annotated[int, typer.Option(min=2, max=500, help="Length of the movie.")] = 24,
-    cells: Annotated[int, typer.Option(min=1, max=100, help="Cells in the first frame.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Another number, another movie.")] = 2,
+    size: Annotated[int, typer.Option(min=128, max=2048, help="Side of a frame in pixels.")] = 256,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another number, another movie.", show_default=False)] = None,
     model: Model = "cell",
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of an earlier demo.")] = False,
@@ -83,7 +81,7 @@ def demo(
 
     run_demo(
         DemoOptions(
-            out=out, kind=kind, frames=frames, cells=cells, seed=seed, model=model, device=device, overwrite=overwrite
+            out=out, kind=kind, frames=frames, size=size, seed=seed, model=model, device=device, overwrite=overwrite
         )
     )
 

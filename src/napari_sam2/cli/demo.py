@@ -15,8 +15,6 @@ from napari_sam2.cli.prompts import Prompt, add_prompts, write_prompts
 from napari_sam2.cli.score import Score
 from napari_sam2.cli.track import Result, Target, make_tracker, save_as_it_comes
 
-SIDE = 256
-"""Pixels of the demo's frames."""
 PICTURED_FRAMES = 6
 SMALLEST_CLICKED = 30
 """Pixels: a cell is clicked on the first frame that shows at least that much of it, as a person would do."""
@@ -31,8 +29,8 @@ class DemoOptions:
     out: Path
     kind: str = "nuclei"
     frames: int = 24
-    cells: int = 8
-    seed: int = 2
+    size: int = 256
+    seed: int | None = None
     model: str = "cell"
     device: str = "auto"
     overwrite: bool = False
@@ -42,8 +40,10 @@ def run_demo(options: DemoOptions) -> Score:
     """Run the command; the score is returned for the tests."""
     from napari_sam2.export import save_labels
     from napari_sam2.tracking.movie import Movie
-    from napari_sam2.training.synthetic import make_movie
+    from napari_sam2.training.synthetic import PRESETS, make_preset
 
+    if options.kind not in PRESETS:
+        raise ValueError(f"there is no demo movie of kind {options.kind!r}; there are {', '.join(PRESETS)}")
     folder = options.out.expanduser()
     names = (MOVIE, TRUTH, PROMPTS, LABELS, PICTURE)
     present = [name for name in names if (folder / name).exists()]
@@ -55,18 +55,17 @@ def run_demo(options: DemoOptions) -> Score:
 
     console = err()
     with console.status("Making a movie"):
-        made = make_movie(
-            options.kind, frames=options.frames, size=(SIDE, SIDE), cells=options.cells, seed=options.seed
-        )
+        side = options.size
+        made = make_preset(options.kind, frames=options.frames, size=(side, side), seed=options.seed)
     _save_movie(folder / MOVIE, made.frames)
-    save_labels(folder / TRUTH, made.labels, parents=made.parents, overwrite=options.overwrite)
+    save_labels(made.labels, folder / TRUTH, parents=made.parents, overwrite=options.overwrite)
     prompts = click_at_first_sight(made.labels)
     if not prompts:
-        raise ValueError(f"this movie shows no cell that could be clicked: try another --seed than {options.seed}")
+        raise ValueError("this movie shows no cell that could be clicked: try another --seed or a larger --size")
     write_prompts(folder / PROMPTS, prompts)
     daughters = sum(prompt.cell in made.parents for prompt in prompts)
     console.print(
-        f"A synthetic movie ({made.kind}, {options.frames} frames of {SIDE} x {SIDE}): {len(prompts)} cells, each "
+        f"A synthetic movie ({options.kind}, {options.frames} frames of {side} x {side}): {len(prompts)} cells, each "
         f"clicked once where it first appears, {daughters} of them daughters of a division."
     )
 

@@ -18,7 +18,9 @@ _MAX_CELL = 2**31 - 1
 class TakesPrompts(Protocol):
     """What of a tracker is needed here."""
 
-    def add_click(self, cell: int, frame: int, yx: tuple[float, float], foreground: bool = True) -> object: ...
+    def add_clicks(
+        self, cell: int, frame: int, yx: Sequence[tuple[float, float]], foreground: Sequence[bool]
+    ) -> object: ...
 
     def add_box(self, cell: int, frame: int, box: tuple[tuple[float, float], tuple[float, float]]) -> object: ...
 
@@ -119,21 +121,29 @@ def check_prompts(prompts: Sequence[Prompt], shape: tuple[int, int, int], path: 
 
 
 def add_prompts(tracker: TakesPrompts, prompts: Sequence[Prompt], path: str | Path) -> None:
-    """Hand the prompts to a tracker, in the order of the table.
+    """Hand the prompts to a tracker: for each cell and frame first the boxes, then all clicks together.
 
     Raises
     ------
     ValueError
-        What the tracker objects to, with the line named.
+        What the tracker objects to, with the (first) line named.
     """
+    together: dict[tuple[int, int], list[Prompt]] = {}
     for prompt in prompts:
+        together.setdefault((prompt.cell, prompt.frame), []).append(prompt)
+    for (cell, frame), group in together.items():
+        clicks = [prompt for prompt in group if prompt.yx2 is None]
+        at = group[0]
         try:
-            if prompt.kind == "box" and prompt.yx2 is not None:
-                tracker.add_box(cell=prompt.cell, frame=prompt.frame, box=(prompt.yx, prompt.yx2))
-            else:
-                tracker.add_click(cell=prompt.cell, frame=prompt.frame, yx=prompt.yx, foreground=prompt.kind == "click")
+            for at in group:
+                if at.yx2 is not None:
+                    tracker.add_box(cell, frame, (at.yx, at.yx2))
+            if clicks:
+                at = clicks[0]
+                foreground = [prompt.kind == "click" for prompt in clicks]
+                tracker.add_clicks(cell, frame, [prompt.yx for prompt in clicks], foreground)
         except (ValueError, IndexError) as error:
-            raise ValueError(f"{path}, line {prompt.line}: {error}") from error
+            raise ValueError(f"{path}, line {at.line}: {error}") from error
 
 
 def write_prompts(path: str | Path, prompts: Sequence[Prompt]) -> None:

@@ -221,27 +221,29 @@ def writer_for(path: str | Path) -> type[LabelWriter]:
 
 
 def save_labels(
-    path: str | Path,
     labels: Any,
+    path: str | Path,
     *,
     frames: Iterable[int] | None = None,
     scale: Mapping[str, float] | None = None,
     units: Mapping[str, str] | None = None,
     parents: Mapping[int, int] | None = None,
-    max_label: int = 65535,
+    max_label: int | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Save a whole (T, Y, X) array-like of labels, reading one frame at a time.
 
     Parameters
     ----------
+    labels : array-like, (T, Y, X) integer
     path : str or Path
         As for `open_label_writer`.
-    labels : array-like, (T, Y, X) integer
     frames : iterable of int, optional
         Write only these; the others are background.
-    scale, units, parents, max_label, overwrite
+    scale, units, parents, overwrite
         As for `LabelInfo` and `open_label_writer`.
+    max_label : int, optional
+        The largest id; found by looking at all frames first when it is not given.
 
     Returns
     -------
@@ -249,9 +251,14 @@ def save_labels(
         Where it was saved.
     """
     t, y, x = (int(length) for length in labels.shape)
+    chosen = list(range(t)) if frames is None else sorted(set(frames))
+    writer_class = writer_for(path)
+    refuse_to_overwrite(Path(path).expanduser(), overwrite)
+    if max_label is None:
+        max_label = max((int(np.asarray(labels[frame]).max(initial=0)) for frame in chosen), default=0)
     info = LabelInfo((t, y, x), max_label, dict(scale or {}), dict(units or {}), dict(parents or {}))
-    with open_label_writer(path, info, overwrite=overwrite) as writer:
-        for frame in range(t) if frames is None else frames:
+    with writer_class(path, info, overwrite=overwrite) as writer:
+        for frame in chosen:
             writer.write(frame, np.asarray(labels[frame]))
     return writer.path
 
