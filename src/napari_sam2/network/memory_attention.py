@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_sam2.network.config import Sam2Config
 from napari_sam2.network.layers import EPS_TRANSFORMER, Attention
-from napari_sam2.network.positions import rope_angles, rotate, sine_positions
+from napari_sam2.network.positions import rope_turns, rotate, sine_positions, window_turns
 
 #: Weight of the position encoding that is added to the features before the first layer.
 INPUT_POSITION_WEIGHT = 0.1
@@ -44,6 +44,10 @@ class MemoryBatch:
         Distance that the pointers' time encoding is relative to: the number of pointers looked at, less one.
     all_valid
         Promise that every slot is valid, which saves the attention mask.
+    at_rest
+        Promise that all windows lie where those of their memories lay, which saves turning the keys.
+    keys_nmlc
+        (layers, N, M, h * w, C) of `MemoryAttention.memory_keys`, where they were kept.
     """
 
     spatial_nmchw: Tensor
@@ -56,6 +60,8 @@ class MemoryBatch:
     pointer_valid_np: Tensor
     pointer_span: float
     all_valid: bool = False
+    at_rest: bool = False
+    keys_nmlc: Tensor | None = None
 
 
 def _attend(q_bnc: Tensor, k_blc: Tensor, v_blv: Tensor, mask: Tensor | None) -> Tensor:
@@ -73,38 +79,20 @@ class RotaryAttention(Attention):
     projection is applied after the weighted sum instead of to every memory token: the same result for less work.
     """
 
-    def forward_rotary(
-        self,
-        x_bnc: Tensor,
-        memory: tuple[Tensor, Tensor] | None,
-        q_angles: Tensor,
-        k_angles: Tensor,
-        mask: Tensor | None,
-    ) -> Tensor:
-        """Attend with rotary positions.
+    def look_around(self, x_bnc: Tensor, turns_nc: Tensor) -> Tensor:
+        """Self-attention of windows (B, N, C)."""
+        q, k = rotate(self.q_proj(x_bnc), turns_nc), rotate(self.k_proj(x_bnc), turns_nc)
+        return self.out_proj(_attend(q, k, self.v_proj(x_bnc), None))
 
-        Parameters
-        ----------
-        x_bnc
-            Queries (and keys and values of a self-attention).
-        memory
-            Keys' and values' inputs (B, L, Cm), or None for self-attention.
-        q_angles, k_angles
-            (B or 1, N, C/2) and (B or 1, Lr, C/2); the keys from Lr on (object pointers) are not rotated.
-        mask
-            (B, 1, 1, L) bool, or None.
+    def look_back(
+        self, x_bnc: Tensor, keys_blc: Tensor, values_blv: Tensor, turns_nc: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """Attention from (B, N, C) to projected, rotated keys (B, L, C) and raw values (B, L, Cm).
+
+        ``mask`` is (B, 1, 1, L) bool, true where a key may be looked at, or None.
         """
-        q = rotate(self.q_proj(x_bnc), q_angles)
-        keys, values = (x_bnc, x_bnc) if memory is None else memory
-        k = self.k_proj(keys)
-        rotated = k_angles.shape[1]
-        if rotated == k.shape[1]:
-            k = rotate(k, k_angles)
-        else:
-            k = torch.cat((rotate(k[:, :rotated], k_angles), k[:, rotated:]), dim=1)
-        if memory is None:
-            return self.out_proj(_attend(q, k, self.v_proj(values), mask))
-        return self.out_proj(self.v_proj(_attend(q, k, values, mask)))
+        q = rotate(self.q_proj(x_bnc), turns_nc)
+        return self.out_proj(self.v_proj(_attend(q, keys_blc, values_blv, mask)))
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -121,20 +109,21 @@ class MemoryAttentionLayer(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=EPS_TRANSFORMER)
         self.norm3 = nn.LayerNorm(width, eps=EPS_TRANSFORMER)
 
-    def look_around(self, x_bnc: Tensor, angles: Tensor) -> Tensor:
-        """Self-attention with its residual."""
-        return x_bnc + self.self_attn.forward_rotary(self.norm1(x_bnc), None, angles, angles, None)
-
-    def look_back(
-        self, x_bnc: Tensor, memory: tuple[Tensor, Tensor], q_angles: Tensor, k_angles: Tensor, mask: Tensor | None
+    def forward(
+        self, x_bnc: Tensor, keys_blc: Tensor, values_blv: Tensor, turns_nc: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """Attention to the memories and feed-forward, each with its residual."""
-        x_bnc = x_bnc + self.cross_attn_image.forward_rotary(self.norm2(x_bnc), memory, q_angles, k_angles, mask)
+        """Update the tokens (B, N, C) of windows."""
+        x_bnc = x_bnc + self.self_attn.look_around(self.norm1(x_bnc), turns_nc)
+        x_bnc = x_bnc + self.cross_attn_image.look_back(self.norm2(x_bnc), keys_blc, values_blv, turns_nc, mask)
         return x_bnc + self.linear2(F.relu(self.linear1(self.norm3(x_bnc))))
 
 
 class MemoryAttention(nn.Module):
-    """SAM 2's memory attention (Ravi et al. 2024), with absolute token coordinates."""
+    """SAM 2's memory attention (Ravi et al. 2024), with absolute token coordinates.
+
+    Rotary attention depends on distances only. So a window's own tokens are rotated as if it lay at the origin, and
+    keys of a memory by the distance between its window and the one that looks, which is mostly nothing at all.
+    """
 
     def __init__(self, config: Sam2Config) -> None:
         super().__init__()
@@ -159,39 +148,70 @@ class MemoryAttention(nn.Module):
         pointer_position_npc
             (N, P, Cm) time encoding of the pointers.
         """
-        n, channels, h, w = x_nchw.shape
+        channels, (h, w) = x_nchw.shape[1], x_nchw.shape[2:]
         position = sine_positions(h, w, channels, self.native, x_nchw.device).to(x_nchw.dtype)
         x = (x_nchw + INPUT_POSITION_WEIGHT * position).flatten(2).transpose(1, 2)
-        q_angles = self._angles(memory.query_origin_n2, h, w, channels)
-        memory_h, memory_w = memory.spatial_nmchw.shape[-2:]
-        k_angles = self._angles(memory.spatial_origin_nm2, memory_h, memory_w, channels).flatten(1, 2)
-        keys_values = self.memory_tokens(memory, time_embed_tc, pointer_position_npc)
+        turns = window_turns(h, w, channels, x.device)
+        pointers, pointer_keys = self._pointer_tokens(memory, pointer_position_npc)
+        values = torch.cat((memory.spatial_nmchw.flatten(3).transpose(2, 3).flatten(1, 2), pointers), dim=1)
+        moved = None if memory.at_rest else self._moved(memory, channels)
         mask = None if memory.all_valid else self._mask(memory)
-        # Rotary attention of a window to itself depends on distances only, so its angles may start anywhere.
-        own_angles = self._angles(torch.zeros(1, 2, device=x.device), h, w, channels)
-        for layer in self.blocks():
-            x = layer.look_around(x, own_angles)
-            x = layer.look_back(x, keys_values, q_angles, k_angles, mask)
+        for i, layer in enumerate(self.blocks()):
+            attention = layer.cross_attn_image
+            if memory.keys_nmlc is None:
+                spatial = self._spatial_keys(attention, memory, time_embed_tc)
+            else:
+                spatial = memory.keys_nmlc[i] + self._time_keys(attention, memory, time_embed_tc)
+            if moved is not None:
+                spatial = rotate(spatial, moved)
+            keys = torch.cat((spatial.flatten(1, 2), attention.k_proj(pointer_keys)), dim=1)
+            x = layer(x, keys, values, turns, mask)
         return self.norm(x).transpose(1, 2).unflatten(2, (h, w))
 
     def blocks(self) -> Iterator[MemoryAttentionLayer]:
         """The layers, with their type."""
         return (cast(MemoryAttentionLayer, layer) for layer in self.layers)
 
-    def memory_tokens(
-        self, memory: MemoryBatch, time_embed_tc: Tensor, pointer_position_npc: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Keys' and values' inputs: spatial tokens first, then the pointers cut into memory-wide tokens; (N, L, Cm)."""
-        n, m, cm, h, w = memory.spatial_nmchw.shape
-        spatial = memory.spatial_nmchw.flatten(3).transpose(2, 3)
-        sine = sine_positions(h, w, cm, self.native, spatial.device).flatten(1).T
-        place = sine.to(spatial.dtype) + time_embed_tc[memory.spatial_time_nm][:, :, None].to(spatial.dtype)
-        pieces = memory.pointers_npc.shape[-1] // cm
-        pointers = memory.pointers_npc.unflatten(-1, (pieces, cm)).flatten(1, 2).to(spatial.dtype)
-        pointer_place = pointer_position_npc.repeat_interleave(pieces, dim=1).to(spatial.dtype)
-        values = torch.cat((spatial.flatten(1, 2), pointers), dim=1)
-        keys = torch.cat(((spatial + place).flatten(1, 2), pointers + pointer_place), dim=1)
-        return keys, values
+    def memory_keys(self, spatial_nchw: Tensor) -> Tensor:
+        """Keys of memories (N, Cm, h, w) for every layer, without their time: (layers, N, h * w, C).
+
+        Projected and rotated once, they can be looked at for as long as the memory lives.
+        """
+        tokens, turns = self._placed(spatial_nchw[:, None])
+        keys = [rotate(layer.cross_attn_image.k_proj(tokens), turns)[:, 0] for layer in self.blocks()]
+        return torch.stack(keys)
+
+    def _placed(self, spatial_nmchw: Tensor) -> tuple[Tensor, Tensor]:
+        """Memory tokens (N, M, h * w, Cm) with their place, and the turns of their keys."""
+        cm, h, w = spatial_nmchw.shape[2:]
+        sine = sine_positions(h, w, cm, self.native, spatial_nmchw.device).flatten(1).T
+        tokens = spatial_nmchw.flatten(3).transpose(2, 3)
+        channels = next(self.blocks()).norm1.normalized_shape[0]
+        return tokens + sine.to(tokens.dtype), window_turns(h, w, channels, tokens.device)
+
+    def _spatial_keys(self, attention: RotaryAttention, memory: MemoryBatch, time_embed_tc: Tensor) -> Tensor:
+        tokens, turns = self._placed(memory.spatial_nmchw)
+        time = time_embed_tc[memory.spatial_time_nm][:, :, None].to(tokens.dtype)
+        return rotate(attention.k_proj(tokens + time), turns)
+
+    def _time_keys(self, attention: RotaryAttention, memory: MemoryBatch, time_embed_tc: Tensor) -> Tensor:
+        """What the temporal embedding adds to rotated keys: (N, M, h * w, C), made from one small table."""
+        h, w = memory.spatial_nmchw.shape[-2:]
+        added = F.linear(time_embed_tc.to(attention.k_proj.weight.dtype), attention.k_proj.weight)
+        turns = window_turns(h, w, added.shape[-1], added.device)
+        return rotate(added[:, None].expand(-1, h * w, -1).contiguous(), turns)[memory.spatial_time_nm]
+
+    def _moved(self, memory: MemoryBatch, channels: int) -> Tensor:
+        """Turns (N, M, 1, C / 2) by the distance between the memories' windows and the looking one."""
+        offset = memory.spatial_origin_nm2 - memory.query_origin_n2[:, None]
+        return rope_turns(offset[..., 0], offset[..., 1], channels)[:, :, None]
+
+    def _pointer_tokens(self, memory: MemoryBatch, position_npc: Tensor) -> tuple[Tensor, Tensor]:
+        """Pointers cut into memory-wide tokens (N, P * C / Cm, Cm): as values, and as keys' inputs with their time."""
+        pieces = memory.pointers_npc.shape[-1] // self.memory_width
+        values = memory.pointers_npc.unflatten(-1, (pieces, self.memory_width)).flatten(1, 2)
+        values = values.to(memory.spatial_nmchw.dtype)
+        return values, values + position_npc.repeat_interleave(pieces, dim=1).to(values.dtype)
 
     def _mask(self, memory: MemoryBatch) -> Tensor:
         tokens = memory.spatial_nmchw.shape[-2] * memory.spatial_nmchw.shape[-1]
@@ -199,13 +219,3 @@ class MemoryAttention(nn.Module):
         spatial = memory.spatial_valid_nm.repeat_interleave(tokens, dim=1)
         pointers = memory.pointer_valid_np.repeat_interleave(pieces, dim=1)
         return torch.cat((spatial, pointers), dim=1)[:, None, None, :]
-
-    @staticmethod
-    def _angles(origin_n2: Tensor, height: int, width: int, channels: int) -> Tensor:
-        """Rotary angles of windows (..., 2) of height x width tokens: (..., height * width, channels / 2)."""
-        device = origin_n2.device
-        rows = (origin_n2[..., 0, None] + torch.arange(height, device=device))[..., :, None].expand(
-            *origin_n2.shape[:-1], height, width
-        )
-        columns = (origin_n2[..., 1, None] + torch.arange(width, device=device))[..., None, :].expand_as(rows)
-        return rope_angles(rows.flatten(-2), columns.flatten(-2), channels)

@@ -8,6 +8,7 @@ map is the special case with offset 0.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -34,25 +35,27 @@ def frame_of(tokens: int, native: int) -> tuple[float, float]:
     return (0.0, float(tokens)) if tokens >= native else ((native - tokens) / 2.0, float(native))
 
 
-def sine_positions(height: int, width: int, channels: int, native: int, device: torch.device | None = None) -> Tensor:
+@lru_cache(maxsize=16)
+def sine_positions(height: int, width: int, channels: int, native: int, device: torch.device) -> Tensor:
     """Two-dimensional sine encoding: (channels, height, width), float32.
 
     Positions are 1-based, divided by (last + 1e-6), times 2 pi; the first half of the channels encodes y, the second x,
     sine and cosine interleaved (Carion et al. 2020).
     """
-    half = channels // 2
-    index = torch.arange(half, dtype=torch.float32, device=device)
-    divisor = SINE_TEMPERATURE ** (2 * torch.div(index, 2, rounding_mode="floor") / half)
+    with torch.inference_mode(False):  # kept for later calls, which may train
+        half = channels // 2
+        index = torch.arange(half, dtype=torch.float32, device=device)
+        divisor = SINE_TEMPERATURE ** (2 * torch.div(index, 2, rounding_mode="floor") / half)
 
-    def axis(n: int) -> Tensor:
-        offset, span = frame_of(n, native)
-        at = (torch.arange(1, n + 1, dtype=torch.float32, device=device) + offset) / (span + 1e-6) * (2 * math.pi)
-        phase = at[:, None] / divisor
-        return torch.stack((phase[:, 0::2].sin(), phase[:, 1::2].cos()), dim=2).flatten(1)
+        def axis(n: int) -> Tensor:
+            offset, span = frame_of(n, native)
+            at = (torch.arange(1, n + 1, dtype=torch.float32, device=device) + offset) / (span + 1e-6) * (2 * math.pi)
+            phase = at[:, None] / divisor
+            return torch.stack((phase[:, 0::2].sin(), phase[:, 1::2].cos()), dim=2).flatten(1)
 
-    y, x = axis(height), axis(width)
-    both = torch.cat((y[:, None].expand(-1, width, -1), x[None].expand(height, -1, -1)), dim=-1)
-    return both.permute(2, 0, 1)
+        y, x = axis(height), axis(width)
+        both = torch.cat((y[:, None].expand(-1, width, -1), x[None].expand(height, -1, -1)), dim=-1)
+        return both.permute(2, 0, 1)
 
 
 def sine_1d(positions: Tensor, channels: int) -> Tensor:
@@ -92,8 +95,8 @@ class RandomFourier(nn.Module):
         return self(torch.stack((x, y), dim=-1)).permute(2, 0, 1)
 
 
-def rope_angles(rows_n: Tensor, columns_n: Tensor, channels: int) -> Tensor:
-    """Angles of the axial rotary embedding (Su et al. 2021; Heo et al. 2024).
+def rope_turns(rows_n: Tensor, columns_n: Tensor, channels: int) -> Tensor:
+    """Unit complex numbers of the axial rotary embedding (Su et al. 2021; Heo et al. 2024).
 
     Parameters
     ----------
@@ -105,25 +108,35 @@ def rope_angles(rows_n: Tensor, columns_n: Tensor, channels: int) -> Tensor:
     Returns
     -------
     Tensor
-        (..., channels / 2), float32.
+        (..., channels / 2), complex64. Turns multiply where places add, so those of a moved window are those of the
+        window at rest times one number for each pair.
     """
     pairs = channels // 4
     exponent = torch.arange(pairs, dtype=torch.float32, device=rows_n.device) * 4 / channels
     frequency = ROPE_THETA**-exponent
-    return torch.cat((columns_n.float()[..., None] * frequency, rows_n.float()[..., None] * frequency), dim=-1)
+    angles = torch.cat((columns_n.float()[..., None] * frequency, rows_n.float()[..., None] * frequency), dim=-1)
+    return torch.complex(angles.cos(), angles.sin())
 
 
-def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Rotate adjacent pairs of channels by `angles`, in float32; returns the type of `x`.
+@lru_cache(maxsize=16)
+def window_turns(height: int, width: int, channels: int, device: torch.device) -> Tensor:
+    """Turns of the tokens of a window whose first token is the origin: (height * width, channels / 2), complex64."""
+    with torch.inference_mode(False):
+        rows = torch.arange(height, device=device)[:, None].expand(height, width)
+        columns = torch.arange(width, device=device)[None].expand(height, width)
+        return rope_turns(rows.flatten(), columns.flatten(), channels)
+
+
+def rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """Rotate adjacent pairs of channels, in float32; returns the type of `x`.
 
     Parameters
     ----------
     x
         (..., channels).
-    angles
-        (..., channels / 2), broadcastable to `x`'s leading axes.
+    turns
+        (..., channels / 2) complex, broadcastable to `x`'s leading axes.
     """
     # Complex multiplication is the rotation of a pair, and twice as fast as writing it out.
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    turned = pairs * torch.complex(angles.cos(), angles.sin())
-    return torch.view_as_real(turned).flatten(-2).to(x.dtype)
+    return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
