@@ -93,15 +93,16 @@ def random_coefficients(rng: np.random.Generator, recipe: ShapeRecipe) -> F32:
 
 def random_tips(rng: np.random.Generator, recipe: ShapeRecipe) -> F32:
     """Draw protrusions (n, 3) float32: direction, height, sharpness. Most lie near the long axis."""
-    count = int(rng.poisson(recipe.tips)) if recipe.tips > 0 else 0
-    if count == 0:
+    if recipe.tips <= 0:
         return np.zeros((0, 3), np.float32)
-    ends = rng.integers(0, 2, count) * np.pi + rng.normal(0, recipe.tip_scatter, count)
-    heights = recipe.tip_height * rng.gamma(1.6, 1 / 1.6, count)
-    # Short tips are narrow spikes, long ones have a broad base.
+    count = 1 + int(rng.poisson(max(recipe.tips - 1, 0)))
+    # They go round the cell in turn from one end of the long axis to the other, and so stand apart.
+    order = rng.permutation(count)
+    ends = order * np.pi + (order // 2) * 1.3 * min(recipe.tip_scatter, 1.0) + rng.normal(0, recipe.tip_scatter, count)
+    heights = recipe.tip_height * rng.gamma(2.0, 1 / 2.0, count)
     # Stretching along the axis sharpens what points sideways, so elongated cells start from broader ones.
-    sharpness = np.exp(rng.uniform(1.2, 3.0, count) + 1.2 * np.exp(-3 * heights)) / recipe.elongation
-    return np.stack([ends, np.minimum(heights, 1.8), sharpness], axis=1).astype(np.float32)
+    sharpness = np.exp(rng.uniform(0.8, 2.0, count)) * (1 + 3 * np.exp(-4 * heights)) / recipe.elongation**0.5
+    return np.stack([ends, np.minimum(heights, 2.5), sharpness], axis=1).astype(np.float32)
 
 
 def random_cell(rng: np.random.Generator, recipe: ShapeRecipe, spread: float, number: int, y: float, x: float) -> Cell:

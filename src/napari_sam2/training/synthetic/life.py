@@ -151,7 +151,7 @@ class Colony:
             cell.tips = cell.tips.copy()
             cell.tips[:, 0] += (0.25 * mix * self.rng.standard_normal(len(cell.tips))).astype(np.float32)
             cell.tips[:, 1] *= np.exp(0.4 * mix * self.rng.standard_normal(len(cell.tips))).astype(np.float32)
-            np.clip(cell.tips[:, 1], 0.02, 1.6, out=cell.tips[:, 1])
+            np.clip(cell.tips[:, 1], 0.02, 2.5, out=cell.tips[:, 1])
         if shape.bend > 0:
             cell.bend = float(0.97 * cell.bend + 0.25 * shape.bend * kick[3])
 

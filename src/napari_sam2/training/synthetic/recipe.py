@@ -26,7 +26,7 @@ class ShapeRecipe:
     tip_scatter: float = 0.8  # radians around the ends of the long axis
     bend: float = 0.0  # deviation of the bend
     alignment: float = 0.0  # 1: neighbours lie parallel
-    reach: float = 1.0  # 1: cells end at their contour; 1.7: they spread until they meet (packed)
+    reach: float = 1.0  # 1: cells end at their contour; 1.5: they spread until they meet (packed)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class LookRecipe:
     haze: float = 0.1  # light from out of focus
     thickness: float = 1.0  # phase shift of the typical cell in transmitted light
     halo: float = 6.0  # px, width of the phase halo
+    halo_gain: float = 1.3  # brightness of the halo; 1 is what the optics alone gives
+    halo_share: float = 0.75  # share of the narrow halo; the rest is four times as wide
     shade_off: float = 0.92  # how far the middle of wide cells goes back to the background's grey
     polarity: float = 1.0  # 1: bodies darker than the background in phase; -1: brighter
     shear: float = 0.8  # direction of the DIC shear, radians

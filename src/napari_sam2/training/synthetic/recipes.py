@@ -13,7 +13,7 @@ MAX_CELLS = 400
 _TYPICAL_DIAMETER = {"phase": 60.0, "brightfield": 45.0, "dic": 50.0, "cytoplasm": 45.0, "rods": 18.0}
 _FILL = {  # share of the picture that cells cover, low and high
     "nuclei": (0.04, 0.45),
-    "membranes": (0.75, 1.0),
+    "membranes": (0.85, 1.1),
     "cytoplasm": (0.1, 0.6),
     "spots": (0.1, 0.5),
     "phase": (0.06, 0.5),
@@ -75,7 +75,7 @@ def _camera(rng: np.random.Generator) -> CameraRecipe:
         black_rate=_chance(rng, 0.1, 0.06),
         repeat_rate=_chance(rng, 0.1, 0.06),
         bits=int(rng.choice([8, 12, 14, 16])),
-        gain=float(rng.uniform(0.25, 0.9)),
+        gain=float(rng.uniform(0.15, 0.6)),
     )
 
 
@@ -110,10 +110,10 @@ def _fluorescence(rng: np.random.Generator, kind: str, diameter: float) -> tuple
 
 def _spread_shape(rng: np.random.Generator, diameter: float) -> ShapeRecipe:
     """Crawling cells: from compact to spindles and stars."""
-    style = rng.choice(["spindle", "star", "fan", "egg"])
-    elongation = {"spindle": (1.8, 4.5), "star": (1.1, 1.8), "fan": (1.2, 2.0), "egg": (1.02, 1.4)}[style]
-    tips = {"spindle": (1.0, 5.0), "star": (3.0, 8.0), "fan": (0.5, 5.0), "egg": (0.0, 2.0)}[style]
-    height = {"spindle": (0.2, 0.7), "star": (0.4, 1.0), "fan": (0.1, 0.5), "egg": (0.05, 0.2)}[style]
+    style = rng.choice(["spindle", "star", "fan", "egg"], p=[0.3, 0.35, 0.2, 0.15])
+    elongation = {"spindle": (1.5, 4.0), "star": (1.1, 1.8), "fan": (1.2, 2.0), "egg": (1.02, 1.4)}[style]
+    tips = {"spindle": (2.0, 5.0), "star": (3.0, 7.0), "fan": (1.0, 4.0), "egg": (0.0, 2.0)}[style]
+    height = {"spindle": (0.3, 1.3), "star": (0.5, 1.6), "fan": (0.2, 1.0), "egg": (0.05, 0.3)}[style]
     return ShapeRecipe(
         diameter=diameter,
         diameter_spread=float(rng.uniform(0.1, 0.3)),
@@ -123,7 +123,7 @@ def _spread_shape(rng: np.random.Generator, diameter: float) -> ShapeRecipe:
         smoothness=float(rng.uniform(1.3, 2.8)),
         tips=float(rng.uniform(*tips)),
         tip_height=float(rng.uniform(*height)),
-        tip_scatter={"spindle": 0.25, "star": 3.0, "fan": 1.0, "egg": 3.0}[style],
+        tip_scatter={"spindle": 0.2, "star": 0.5, "fan": 0.8, "egg": 1.5}[style],
         bend=float(rng.uniform(0, 0.8)) if style in ("spindle", "fan") else 0.0,
     )
 
@@ -140,6 +140,8 @@ def _transmitted(rng: np.random.Generator, kind: str, diameter: float) -> tuple[
     shape = _round_shape(rng, diameter) if compact else _spread_shape(rng, diameter)
     # Well spread cells are thin sheets around a thicker middle: their rims are hard to see.
     thin = not compact and rng.random() < 0.45
+    # Strong phase rings leave nothing of a cell but its edges and grains, as grey inside as outside.
+    ringing = rng.random() < 0.5
     thickness = _log_uniform(rng, 0.5, 1.1) if thin else _log_uniform(rng, 0.5, 1.6)
     look = LookRecipe(
         modality=kind,
@@ -151,8 +153,10 @@ def _transmitted(rng: np.random.Generator, kind: str, diameter: float) -> tuple[
         nucleus=float(rng.uniform(-0.3, 0.3)),
         rim=_chance(rng, 0.6, float(rng.uniform(0.1, 0.8))),
         thickness=thickness,
-        halo=float(np.clip(diameter * rng.uniform(0.06, 0.16), 2.0, 14.0)),
-        shade_off=float(rng.uniform(0.75, 1.0)),
+        halo=float(np.clip(diameter * rng.uniform(0.04, 0.12), 1.5, 10.0)),
+        halo_gain=float(rng.uniform(1.5, 2.6) if ringing else rng.uniform(1.0, 1.6)),
+        halo_share=float(rng.uniform(0.85, 1.0) if ringing else rng.uniform(0.5, 1.0)),
+        shade_off=float(rng.uniform(0.95, 1.05) if ringing else rng.uniform(0.75, 1.0)),
         polarity=-1.0 if rng.random() < 0.12 else 1.0,
         shear=float(rng.uniform(0, 2 * np.pi)),
         seam=float(rng.uniform(0, 0.8)),
@@ -244,15 +248,15 @@ def random_recipe(
         recipe = recipe.replace(
             photons=_log_uniform(rng, 2000, 20000),
             read_noise=_log_uniform(rng, 0.001, 0.01),
-            vignette=_chance(rng, 0.3, 0.25, 0.05),
-            gradient=_chance(rng, 0.3, 0.12, 0.02),
+            vignette=_chance(rng, 0.2, 0.2, 0.04),
+            gradient=_chance(rng, 0.2, 0.1, 0.015),
             flicker=float(rng.uniform(0, 0.02)),
             blur=_log_uniform(rng, 0.4, 1.3),
             gain=float(rng.uniform(0.6, 1.2)),
         )
     if kind == "membranes":
         recipe = recipe.replace(
-            reach=1.7, repulsion=0.6, clumping=0.0, crowding=0.95, vanish_rate=0.0, roughness=0.03,
+            reach=1.5, repulsion=0.6, clumping=0.0, crowding=0.95, vanish_rate=0.0, roughness=0.03,
             diameter_spread=float(rng.uniform(0.05, 0.2)), speed=min(life.speed, 0.05),
         )  # fmt: skip
     if kind == "rods":

@@ -34,18 +34,17 @@ def _thickness(placed: Placed, recipe: Recipe) -> F32:
     body = flat + np.float32(look.dome * (1 - 0.6 * cell.condensed)) * (middle * middle)
     if cell.condensed > 0:
         # A rounded cell is a ball lens: a dark rim in a strong halo, and a bright middle.
-        rim, lens = 1.0 + 1.4 * cell.brilliance, 0.2 + 1.5 * cell.brilliance
-        ring = np.exp(-(((rho - 0.8) / np.float32(0.22)) ** 2))
+        rim, lens = 0.8 + 1.0 * cell.brilliance, 1.5 * cell.brilliance - 0.6
+        ring = np.exp(-(((rho - 0.85) / np.float32(0.15)) ** 2))
         body += np.float32(cell.condensed) * (np.float32(rim) * ring - np.float32(lens) * middle * middle)
     unit = max(recipe.shape.diameter, 12.0)
     scale = look.texture_scale * 30.0 / unit
-    body += np.float32(0.5 * look.texture) * textures.read(
-        "fractal", cell.texture, patch.u, patch.v, scale, cell.texture_offset
-    )
+    offset = cell.texture_offset
+    grain = textures.read("fractal", cell.texture, patch.u, patch.v, scale, offset)
+    grain += np.float32(0.7) * textures.read("middle", cell.texture + 2, patch.u, patch.v, 75.0 / unit, offset)
+    body += np.float32(0.55 * look.texture) * grain * (np.float32(0.4) + np.float32(0.6) * middle)
     if look.granules > 0 and unit > 14:
-        grains = textures.read(
-            "granules", cell.texture + 1, patch.u, patch.v, min(2.5, 55.0 / unit), cell.texture_offset
-        )
+        grains = textures.read("granules", cell.texture + 1, patch.u, patch.v, min(2.5, 80.0 / unit), offset)
         # Lipid droplets and vesicles around the nucleus: mostly dark, in some cells bright.
         sign = 1.0 if cell.texture % 4 else -1.0
         grains = np.maximum(grains - np.float32(0.3), 0)
@@ -101,5 +100,9 @@ def image(thickness: F32, look: LookRecipe) -> F32:
     if look.modality != "phase":
         raise ValueError(f"{look.modality!r} is not a transmitted-light modality: use phase, brightfield or dic")
     near, far = _wide_mean(thickness, look.halo), _wide_mean(thickness, look.halo * 3.5)
-    relative = thickness - np.float32(look.shade_off) * (np.float32(0.7) * near + np.float32(0.3) * far)
-    return np.float32(BASE) - np.float32(look.polarity * PHASE_CONTRAST) * np.sin(relative)
+    relative = thickness - np.float32(look.shade_off) * (
+        np.float32(look.halo_share) * near + np.float32(1 - look.halo_share) * far
+    )
+    # The halo is stronger than a linear filter makes it.
+    relative = np.where(relative < 0, np.float32(look.halo_gain) * relative, relative)
+    return np.float32(BASE) - np.float32(look.polarity * PHASE_CONTRAST) * np.sin(np.clip(relative, -1.5, 1.5))
