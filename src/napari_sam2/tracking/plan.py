@@ -8,7 +8,7 @@ the same prompts always give the same masklets, whatever the order in which they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,7 +54,11 @@ class Segment:
 
 
 def plan(
-    book: PromptBook, direction: Direction, frames: tuple[int, int], cells: Iterable[int] | None = None
+    book: PromptBook,
+    direction: Direction,
+    frames: tuple[int, int],
+    cells: Iterable[int] | None = None,
+    lifetimes: Mapping[int, tuple[int, int]] | None = None,
 ) -> list[Segment]:
     """Cut the wanted frames of the wanted cells into segments.
 
@@ -69,6 +73,8 @@ def plan(
         (first, one past the last) frame wanted.
     cells
         Cells wanted; all with prompts when None.
+    lifetimes
+        (first, last) frame of cells that are known to exist only in between; they are not tracked beyond.
 
     Raises
     ------
@@ -88,8 +94,11 @@ def plan(
         )
     segments: list[Segment] = []
     for cell in wanted:
-        segments += _of_cell(cell, book.frames_of(cell), direction, book.frames)
-    return [cut for s in segments if (cut := _clip(s, first, stop)) is not None]
+        born, last = (lifetimes or {}).get(cell, (0, book.frames - 1))
+        for segment in _of_cell(cell, book.frames_of(cell), direction, book.frames):
+            cut = _clip(segment, max(first, born), min(stop, last + 1))
+            segments += [cut] if cut is not None else []
+    return segments
 
 
 def _of_cell(cell: int, prompted: list[int], direction: Direction, frames: int) -> list[Segment]:

@@ -91,6 +91,8 @@ class CellTracker:
         self.prompts = PromptBook(self.movie.n_frames, self.movie.frame_shape)
         shape = (self.movie.n_frames, *self.movie.frame_shape)
         self.labels = make_labels(shape) if labels is None else check_labels(labels, shape)
+        #: (first, last) frame of cells that are known to be born, to divide or to leave; they are not tracked beyond.
+        self.lifetimes: dict[int, tuple[int, int]] = {}
         self._locked = locked
         self._cell_diameter = cell_diameter
         self._features = FeatureSource(self.model, self.movie, cache_bytes)
@@ -193,7 +195,7 @@ class CellTracker:
         win.
         """
         span = (0, self.movie.n_frames) if frames is None else (int(frames[0]), int(frames[1]))
-        segments = plan(self.prompts, direction, span, cells)
+        segments = plan(self.prompts, direction, span, cells, self.lifetimes)
         if self.settings.reference:
             return self._track_reference(direction, span)
         if only_stale:
