@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from benchmarks._data import CtcMovie, Track, evaluation_movies  # noqa: E402
+from benchmarks._data import CtcMovie, Track, evaluation_movies
 
 
 @pytest.fixture

@@ -139,6 +139,14 @@ def test_colour_tiff(tmp_path: Path) -> None:
         np.testing.assert_array_equal(movie.data[2], np.moveaxis(array[2], -1, 0))
 
 
+def test_planes_that_are_called_colours_are_and_said_so(tmp_path: Path) -> None:
+    array = example(3, 20, 30, dtype="u1")
+    tifffile.imwrite(tmp_path / "m.tif", array, photometric="rgb", planarconfig="separate")
+    with open_movie(tmp_path / "m.tif") as movie:
+        assert movie.data.shape == (1, 3, 20, 30)
+        assert "colours of one image" in movie.notes[0]
+
+
 def test_a_pyramid_gives_its_full_size_level(tmp_path: Path) -> None:
     array = example(3, 64, 64)
     with tifffile.TiffWriter(tmp_path / "m.ome.tif") as writer:

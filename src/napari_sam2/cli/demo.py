@@ -119,7 +119,7 @@ def click_at_first_sight(labels: npt.NDArray[np.integer[Any]]) -> list[Prompt]:
 def _save_movie(path: Path, frames: npt.NDArray[np.uint16]) -> None:
     import tifffile
 
-    tifffile.imwrite(path, frames, imagej=True, metadata={"axes": "TYX"})
+    tifffile.imwrite(path, frames, imagej=True, photometric="minisblack", metadata={"axes": "TYX"})
 
 
 def _draw(path: Path, movie: Any, pictured: dict[int, npt.NDArray[Any]], prompts: list[Prompt]) -> None:

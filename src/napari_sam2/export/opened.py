@@ -165,6 +165,9 @@ def arrange(base: Any, axes: str, where: Path) -> tuple[FrameView, tuple[str, ..
                 notes.append(f"{where.name} names its {lengths['Z']} frames Z, not T: they are taken as time.")
     colour = next((letter for letter in long if letter in _STAND_FOR_CHANNEL), None)
     if colour is not None and lengths.get("C", 1) == 1:
+        if axes.index(colour) < axes.index("Y"):
+            # programs that are not told otherwise store movies of three or four frames like this
+            notes.append(f"{where.name} says that its {lengths[colour]} planes are the colours of one image.")
         axes = axes.replace("C", "_").replace(colour, "C")
         long.remove(colour)
     if long:
