@@ -1,0 +1,146 @@
+"""The training command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of ``python -m napari_sam2.training``."""
+    parser = argparse.ArgumentParser(prog="python -m napari_sam2.training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    pack = commands.add_parser("pack", help="pack real images and masks into one file")
+    pack.add_argument("--data", type=Path, required=True, help="folder with the collections' .npz files")
+    pack.add_argument("--out", type=Path, required=True, help="file to write (.npz)")
+    train = commands.add_parser("train", help="train, or go on with the run in --out")
+    train.add_argument("--out", type=Path, required=True, help="folder for checkpoint, log and curves")
+    train.add_argument("--pack", type=Path, help="real images, made by `pack`")
+    train.add_argument("--own", type=Path, action="append", default=[], help="own data: see the training how-to")
+    train.add_argument("--config", default="cell", help="network configuration")
+    train.add_argument("--start-from", help="weights to start from: a model's name, a weights file, or a run's folder")
+    train.add_argument("--seed", type=int, default=1)
+    train.add_argument("--device", default="cpu")
+    train.add_argument("--workers", type=int, default=1, help="data workers; many on a machine with a GPU")
+    train.add_argument("--threads", type=int, default=0, help="torch threads of the trainer")
+    train.add_argument("--time-limit", type=float, default=0.0, help="minutes, then write a checkpoint and stop")
+    train.add_argument("--steps", type=int, default=0, help="stop after this many steps in total")
+    train.add_argument("--decay-steps", type=int, default=0, help="decay the learning rate from now on, then stop")
+    train.add_argument("--checkpoint-every", type=float, default=3.0, help="minutes")
+    train.add_argument("--validate-every", type=int, default=250, help="steps")
+    train.add_argument("--compile", action="store_true", help="torch.compile the image encoder (GPU)")
+    train.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
+    train.add_argument("--lr", type=float, default=8e-4)
+    train.add_argument("--warmup", type=int, default=150)
+    train.add_argument("--average", type=float, default=0.998)
+    train.add_argument("--stills", type=int, default=4, help="stills in a batch")
+    train.add_argument("--still-cells", type=int, default=8)
+    train.add_argument("--clips", type=int, default=1, help="clips in a batch")
+    train.add_argument("--clip-cells", type=int, default=8)
+    train.add_argument("--frames", type=int, nargs=2, default=(3, 5), help="fewest and most frames of a clip")
+    train.add_argument("--size", type=int, default=320, help="side of a field, model px")
+    train.add_argument("--ramp", type=int, default=1000, help="steps over which clips come in")
+    train.add_argument("--tilt", type=float, default=0.5, help="how far the focal loss leaves balance in the end")
+    train.add_argument("--tilt-ramp", type=int, nargs=2, default=(800, 2500))
+    train.add_argument("--synthetic", type=float, default=0.45, help="share of synthetic samples")
+    train.add_argument("--bank", type=int, default=300, help="synthetic movies to draw from")
+    export = commands.add_parser("export", help="write the averaged weights of a run as fp16 safetensors")
+    export.add_argument("--run", type=Path, required=True, help="folder of the run, or a checkpoint")
+    export.add_argument("--out", type=Path, required=True, help="file to write (.safetensors)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Before torch is imported: threads that spin while they wait starve the data worker; on two busy cores a step took
+    # 5 to 10 times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    options = build_parser().parse_args(arguments)
+    if options.command == "pack":
+        _pack(options)
+    elif options.command == "train":
+        _train(options, arguments)
+    else:
+        _export(options)
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from napari_sam2.training.pack import pack_directory
+
+    writer = pack_directory(options.data)
+    writer.write(options.out)
+    pack = writer.pack()
+    size = options.out.stat().st_size / 1e6
+    print(f"{len(pack.records)} images, {size:.1f} MB, data hash {pack.digest()}")
+
+
+def _train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
+    from napari_sam2.training.assemble import training_sources, validation_set
+    from napari_sam2.training.batches import BatchPlan
+    from napari_sam2.training.loop import RunOptions, Trainer
+    from napari_sam2.training.losses import LossWeights
+    from napari_sam2.training.pack import read_pack
+    from napari_sam2.training.settings import TrainSettings
+
+    plan = BatchPlan(
+        stills=options.stills,
+        still_cells=options.still_cells,
+        clips=options.clips,
+        clip_cells=options.clip_cells,
+        frames=(options.frames[0], options.frames[1]),
+        size=options.size,
+    )
+    settings = TrainSettings(
+        config=options.config,
+        seed=options.seed,
+        plan=plan,
+        weights=replace(LossWeights(), tilt=options.tilt),
+        ramp=options.ramp,
+        tilt_ramp=(options.tilt_ramp[0], options.tilt_ramp[1]),
+        learning_rate=options.lr,
+        warmup=options.warmup,
+        average=options.average,
+        synthetic=options.synthetic,
+        bank=options.bank,
+        precision=options.precision,
+    )
+    pack = read_pack(options.pack) if options.pack else None
+    run = RunOptions(
+        out=options.out,
+        device=options.device,
+        workers=options.workers,
+        threads=options.threads,
+        time_limit=options.time_limit,
+        steps=options.steps,
+        checkpoint_every=options.checkpoint_every,
+        validate_every=options.validate_every,
+        decay_steps=options.decay_steps,
+        compile=options.compile,
+        command=f"python -m napari_sam2.training {shlex.join(arguments)}",
+        data_hash=pack.digest() if pack else "",
+    )
+    config, weights = None, None
+    if options.start_from:
+        from napari_sam2.training.starting import starting_weights
+
+        config, weights = starting_weights(options.start_from)
+    own = None
+    if options.own:
+        from napari_sam2.training.own_data import own_source
+
+        own = own_source(options.own)
+    trainer = Trainer(settings, run, config, weights)
+    stills, clips = training_sources(pack, trainer.settings, own)
+    trainer.run(stills, clips, validation_set(pack, trainer.settings))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from napari_sam2.training.export_weights import export_weights
+
+    print(export_weights(options.run, options.out))

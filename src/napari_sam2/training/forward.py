@@ -1,0 +1,327 @@
+"""A training step's forward pass: prompted rows, corrections, and cells followed through clips, all cells at once.
+
+It goes the way of the tracking engine: fields are encoded once, every cell looks at its own window on whole tokens,
+memories keep absolute token coordinates, and what is remembered is the network's own mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from napari_sam2.network.memory_attention import MemoryBatch
+from napari_sam2.network.model import FEEDBACK_CLAMP, ImageFeatures, Sam2, Selection, normalise, upscale_logits
+from napari_sam2.network.prompt_encoder import Prompts
+from napari_sam2.network.windows import gather_windows
+from napari_sam2.training.batches import SOFT, Batch
+from napari_sam2.training.dense import DenseHead, dense_loss
+from napari_sam2.training.losses import CellLosses, LossWeights, cell_losses
+from napari_sam2.training.prompts import ABSENT, correction_clicks
+
+CORRECTED_SHARE = 0.5  # of prompted rows that get a round of correction clicks
+CORRECTED_CLIPS = 0.25  # of batches in which tracking is corrected on one frame
+CORRECTED_BELOW = 0.9  # IoU under which a followed cell is corrected
+
+
+@dataclass
+class Windows:
+    """Features of N windows: (N, C, n, n), (N, C/4, 2n, 2n), (N, C/8, 4n, 4n), and their origins in tokens."""
+
+    stride16: Tensor
+    stride8: Tensor
+    stride4: Tensor
+    origin: Tensor
+
+
+@dataclass
+class StepOutput:
+    """What a step gives.
+
+    Attributes
+    ----------
+    loss : Tensor
+        Scalar.
+    terms : dict of str to float
+        For the log.
+    row_logits : (R, 4n, 4n)
+        Chosen logits after the first prompt, before corrections.
+    track_logits : (N, T, 4n, 4n)
+        Chosen logits on every frame; -1024 where the cell is taken to be absent.
+    track_scores : (N, T)
+        Object score logits.
+    """
+
+    loss: Tensor
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    row_logits: Tensor | None = None
+    track_logits: Tensor | None = None
+    track_scores: Tensor | None = None
+
+
+@dataclass
+class _Slot:
+    """One remembered frame of all followed cells."""
+
+    memory: Tensor  # (N, Cm, n, n)
+    origin: Tensor  # (N, 2)
+    pointer: Tensor  # (N, C)
+    frame: Tensor  # (N,)
+    conditioning: Tensor  # (N,) bool
+    valid: Tensor  # (N,) bool
+
+
+class Trainee(nn.Module):
+    """The network and its auxiliary head, and the forward pass of a step.
+
+    Parameters
+    ----------
+    model : Sam2
+    window : int
+        Side of a cell's window, tokens.
+    """
+
+    def __init__(self, model: Sam2, window: int = 16) -> None:
+        super().__init__()
+        self.model = model
+        self.head = DenseHead(model.config)
+        self._window = window
+
+    def forward(
+        self, batch: Batch, weights: LossWeights, generator: torch.Generator, correct: bool = True
+    ) -> StepOutput:
+        """Run a step.
+
+        Parameters
+        ----------
+        batch : Batch
+        weights : LossWeights
+        generator : torch.Generator
+            Decides who is corrected and where; on the CPU.
+        correct : bool
+            Simulate corrections (off for validation).
+        """
+        images = batch.images[:, None].float().div(255).expand(-1, 3, -1, -1)
+        images = normalise(images).contiguous(memory_format=torch.channels_last)
+        features = self.model.encode_image(images)
+        dense = dense_loss(self.head(features.stride4, features.stride8, features.stride16), batch.dense)
+        output = StepOutput(weights.dense * dense, {"dense": dense.detach()})
+        if len(batch.row_image):
+            windows = self._gather(features, batch.row_image, batch.row_origin)
+            rows, targets = self._prompted(windows, batch, weights, generator, correct, output)
+            if len(batch.track_first):
+                self._follow(features, windows, rows, targets, batch, weights, generator, correct, output)
+        return output
+
+    def _gather(self, features: ImageFeatures, image_n: Tensor, origin_n2: Tensor) -> Windows:
+        n = self._window
+        return Windows(
+            gather_windows(features.stride16, image_n, origin_n2, n),
+            gather_windows(features.stride8, image_n, origin_n2 * 2, n * 2),
+            gather_windows(features.stride4, image_n, origin_n2 * 4, n * 4),
+            origin_n2,
+        )
+
+    def _prompted(
+        self,
+        windows: Windows,
+        batch: Batch,
+        weights: LossWeights,
+        generator: torch.Generator,
+        correct: bool,
+        output: StepOutput,
+    ) -> tuple[Selection, Tensor]:
+        """First prompts of all rows and a round of corrections; returns the rows' final answers and soft targets."""
+        targets = batch.row_target.float() / SOFT
+        present = torch.ones(len(targets), dtype=torch.bool, device=targets.device)
+        single = (batch.row_labels != ABSENT).sum(1) <= 1
+        prompts = Prompts(batch.row_points, batch.row_labels)
+        raw = self.model.without_memory(windows.stride16)
+        size = (self._window, self._window)
+        decoded = self.model.decode(raw, windows.stride8, windows.stride4, self.model.embed_prompts(prompts, size))
+        # A mask prompt is its own answer: its row is decoded along, but does not count.
+        counted = (~batch.row_use_mask).nonzero()[:, 0]
+        losses = cell_losses(
+            decoded.logits_nmhw[counted],
+            decoded.iou_nm[counted],
+            decoded.object_logits_n[counted],
+            targets[counted],
+            present[counted],
+            single[counted],
+            weights,
+        )
+        _collect(output, "first", losses, 1.0)
+        answer = self.model.select(decoded, single)
+        output.row_logits = answer.logits_nhw
+        if bool(batch.row_use_mask.any()):
+            given = batch.row_use_mask.nonzero()[:, 0]
+            masks = (upscale_logits(targets[given]) > 0.5).float()
+            fixed = self.model.mask_as_output(
+                windows.stride16[given], windows.stride8[given], windows.stride4[given], masks
+            )
+            answer = _replace_rows(answer, given, fixed)
+        if not correct:
+            return answer, targets
+        lucky = torch.rand(len(targets), generator=generator).to(targets.device) < CORRECTED_SHARE
+        chosen = (lucky & ~batch.row_use_mask).nonzero()[:, 0]
+        if len(chosen) == 0:
+            return answer, targets
+        rows = torch.arange(len(targets), device=targets.device)
+        shown = decoded.logits_nmhw[rows, answer.index_n][chosen].detach()
+        points, labels = correction_clicks(shown, targets[chosen], generator)
+        prompts = Prompts(
+            torch.cat((batch.row_points[chosen], points[:, None]), 1),
+            torch.cat((batch.row_labels[chosen], labels[:, None]), 1),
+            shown.clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP),
+        )
+        embedded = self.model.embed_prompts(prompts, size)
+        again = self.model.decode(raw[chosen], windows.stride8[chosen], windows.stride4[chosen], embedded)
+        single = (prompts.labels_np != ABSENT).sum(1) <= 1
+        losses = cell_losses(
+            again.logits_nmhw, again.iou_nm, again.object_logits_n, targets[chosen], present[chosen], single, weights
+        )
+        _collect(output, "corrected", losses, CORRECTED_SHARE)
+        return _replace_rows(answer, chosen, self.model.select(again, single)), targets
+
+    def _follow(
+        self,
+        features: ImageFeatures,
+        row_windows: Windows,
+        rows: Selection,
+        row_targets: Tensor,
+        batch: Batch,
+        weights: LossWeights,
+        generator: torch.Generator,
+        correct: bool,
+        output: StepOutput,
+    ) -> None:
+        """Remember the prompted frames, then go through the clip frame by frame."""
+        length = batch.track_image.shape[1]
+        second = batch.track_second
+        first = self._slot(row_windows, rows, batch.track_first, torch.zeros_like(second), second >= -1)
+        slots = [first]
+        if bool((second >= 0).any()):
+            slots.append(self._slot(row_windows, rows, second.clamp(min=0), batch.second_frame, second >= 0))
+        corrected_at = -1
+        if correct and float(torch.rand((), generator=generator)) < CORRECTED_CLIPS:
+            corrected_at = int(torch.randint(1, length, (), generator=generator)) if length > 1 else -1
+        logits = [rows.logits_nhw[batch.track_first]]
+        scores = [rows.object_logits_n[batch.track_first]]
+        size = (self._window, self._window)
+        count = len(second)
+        nothing = self.model.embed_prompts(Prompts.none(count, second.device), size)
+        multimask = torch.ones(count, dtype=torch.bool, device=second.device)
+        for t in range(1, length):
+            windows = self._gather(features, batch.track_image[:, t], batch.track_origin[:, t])
+            target = batch.track_target[:, t].float() / SOFT
+            present = batch.track_present[:, t]
+            conditioned = self.model.attend(windows.stride16, self._memory(slots, t, windows.origin))
+            decoded = self.model.decode(conditioned, windows.stride8, windows.stride4, nothing)
+            tracked = batch.second_frame != t
+            losses = cell_losses(
+                decoded.logits_nmhw[tracked],
+                decoded.iou_nm[tracked],
+                decoded.object_logits_n[tracked],
+                target[tracked],
+                present[tracked],
+                multimask[tracked],
+                weights,
+            )
+            _collect(output, "follow", losses, 1.0 / (length - 1))
+            answer = self.model.select(decoded, multimask)
+            logits.append(answer.logits_nhw)
+            scores.append(answer.object_logits_n)
+            conditioning = torch.zeros_like(tracked)
+            if t == corrected_at:
+                overlap = torch.zeros(count, device=target.device)
+                overlap[tracked] = losses.overlap
+                chosen = (present & tracked & (overlap < CORRECTED_BELOW)).nonzero()[:, 0]
+                if len(chosen):
+                    shown = decoded.logits_nmhw[chosen, answer.index_n[chosen]].detach()
+                    points, labels = correction_clicks(shown, target[chosen], generator)
+                    prompts = Prompts(points[:, None], labels[:, None], shown.clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP))
+                    again = self.model.decode(
+                        conditioned[chosen],
+                        windows.stride8[chosen],
+                        windows.stride4[chosen],
+                        self.model.embed_prompts(prompts, size),
+                    )
+                    losses = cell_losses(
+                        again.logits_nmhw,
+                        again.iou_nm,
+                        again.object_logits_n,
+                        target[chosen],
+                        present[chosen],
+                        multimask[chosen],
+                        weights,
+                    )
+                    _collect(output, "recaptured", losses, 0.5)
+                    answer = _replace_rows(answer, chosen, self.model.select(again, multimask[chosen]))
+                    conditioning[chosen] = True
+            if t == length - 1:
+                break
+            memory = self.model.encode_memory(
+                windows.stride16, upscale_logits(answer.logits_nhw.detach()), answer.object_logits_n, conditioning
+            )
+            frame = torch.full_like(second, t)
+            slots.append(_Slot(memory, windows.origin, answer.pointer_nc, frame, conditioning, tracked))
+        output.track_logits = torch.stack([x.detach() for x in logits], 1)
+        output.track_scores = torch.stack([x.detach() for x in scores], 1)
+
+    def _slot(self, windows: Windows, rows: Selection, index: Tensor, frame: Tensor, valid: Tensor) -> _Slot:
+        """Remember prompted rows."""
+        hard = torch.ones_like(valid)
+        memory = self.model.encode_memory(
+            windows.stride16[index],
+            upscale_logits(rows.logits_nhw[index].detach()),
+            rows.object_logits_n[index],
+            hard,
+        )
+        return _Slot(memory, windows.origin[index], rows.pointer_nc[index], frame, hard, valid)
+
+    def _memory(self, slots: list[_Slot], t: int, origin: Tensor) -> MemoryBatch:
+        """What may be looked at on frame `t`: all conditioning frames, the recent ones, and pointers of the past."""
+        config = self.model.config
+        frame = torch.stack([s.frame for s in slots], 1)
+        conditioning = torch.stack([s.conditioning for s in slots], 1)
+        valid = torch.stack([s.valid for s in slots], 1)
+        distance = t - frame
+        recent = (distance >= 1) & (distance <= config.recent_frames)
+        # The last temporal embedding is that of conditioning frames, whatever their distance.
+        steps = (distance - 1).clamp(0, config.recent_frames - 1)
+        time = torch.where(conditioning, torch.full_like(distance, config.recent_frames), steps)
+        return MemoryBatch(
+            spatial_nmchw=torch.stack([s.memory for s in slots], 1),
+            spatial_time_nm=time,
+            spatial_valid_nm=valid & (conditioning | recent),
+            spatial_origin_nm2=torch.stack([s.origin for s in slots], 1),
+            query_origin_n2=origin,
+            pointers_npc=torch.stack([s.pointer for s in slots], 1),
+            pointer_time_np=distance.float(),
+            pointer_valid_np=valid & (distance >= 1),
+            pointer_span=float(config.max_pointers - 1),
+            all_valid=bool((valid & (conditioning | recent) & (distance >= 1)).all()),
+        )
+
+
+def _replace_rows(answer: Selection, index: Tensor, other: Selection) -> Selection:
+    """Rows `index` of one selection replaced by another's; differentiable."""
+    values = {}
+    for name, value in vars(answer).items():
+        values[name] = value.index_copy(0, index, getattr(other, name).to(value.dtype))
+    return replace(answer, **values)
+
+
+def _collect(output: StepOutput, name: str, losses: CellLosses, weight: float) -> None:
+    """Add a group of losses to the step's."""
+    output.loss = output.loss + weight * losses.total
+    share = weight if name == "follow" else 1.0
+    entries = {
+        f"{name}_mask": losses.mask,
+        f"{name}_score": losses.object_score,
+        f"{name}_iou_error": losses.iou,
+        f"{name}_overlap": losses.overlap.mean() if len(losses.overlap) else losses.mask,
+    }
+    for key, value in entries.items():
+        output.terms[key] = output.terms.get(key, torch.zeros_like(value)) + share * value.detach()

@@ -1,0 +1,277 @@
+"""The training loop: steps, checkpoints, validation, and a clean stop whenever one is asked for."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+from napari_sam2.network.config import CONFIGS, Sam2Config
+from napari_sam2.network.model import Sam2
+from napari_sam2.training.batches import Batch
+from napari_sam2.training.checkpoint import NAME, load_checkpoint, save_checkpoint
+from napari_sam2.training.clip import ClipSource
+from napari_sam2.training.curves import append_row, draw_curves, trim_log
+from napari_sam2.training.forward import StepOutput, Trainee
+from napari_sam2.training.loader import BatchData, load_batches
+from napari_sam2.training.schedule import AveragedWeights, learning_rate_factor
+from napari_sam2.training.settings import TrainSettings
+from napari_sam2.training.validation import Validation
+
+FAR = 10_000_000  # steps; runs end by time, by a signal, or by --steps
+LOG_EVERY = 10
+BETAS = (0.9, 0.98)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What may differ between parts of the same run.
+
+    Attributes
+    ----------
+    out : Path
+        Directory for checkpoint, log and curves.
+    device : str
+    workers : int
+        Data workers; 0 makes batches in this process.
+    threads : int
+        Torch threads of this process; 0 leaves the default.
+    time_limit : float
+        Minutes; 0 is no limit.
+    steps : int
+        Stop after this many steps in total; 0 is no limit.
+    checkpoint_every, validate_every : float
+        Minutes and steps.
+    decay_steps : int
+        Above 0: start the decay of the learning rate now (at the step resumed from), over so many steps, and stop
+        after it.
+    compile : bool
+        torch.compile the image encoder.
+    command : str
+        Recorded in the checkpoint.
+    data_hash : str
+        Recorded in the checkpoint.
+    """
+
+    out: Path
+    device: str = "cpu"
+    workers: int = 1
+    threads: int = 0
+    time_limit: float = 0.0
+    steps: int = 0
+    checkpoint_every: float = 3.0
+    validate_every: int = 250
+    decay_steps: int = 0
+    compile: bool = False
+    command: str = ""
+    data_hash: str = ""
+
+
+class Trainer:
+    """A run: create it (resuming if `out` holds a checkpoint), then `run`.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+        Ignored where a checkpoint is resumed, except for `config` of own networks.
+    options : RunOptions
+    config : Sam2Config, optional
+        Network; that of ``settings.config`` when not given.
+    weights : dict, optional
+        State dict to start from (fine-tuning, warm restart); ignored on resuming.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        options: RunOptions,
+        config: Sam2Config | None = None,
+        weights: dict[str, torch.Tensor] | None = None,
+    ) -> None:
+        self.options = options
+        self.device = torch.device(options.device)
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        saved = load_checkpoint(options.out) if (options.out / NAME).exists() else None
+        self.settings = TrainSettings.from_dict(saved["settings"]) if saved else settings
+        self.config = Sam2Config.from_dict(saved["config"]) if saved else (config or CONFIGS[settings.config])
+        torch.manual_seed(self.settings.seed)
+        model = Sam2(self.config)
+        if weights is not None and saved is None:
+            model.load_state_dict(weights)
+        self.trainee = Trainee(model, self.settings.plan.window).to(self.device)
+        _channels_last(self.trainee)
+        self.optimizer = _optimizer(self.trainee, self.settings)
+        self.step = 0
+        self.seconds = 0.0
+        self.commands: list[str] = []
+        self.decay_start: int | None = None
+        self.decay_steps = 0
+        self.average = AveragedWeights(self.trainee, self.settings.average)
+        if saved:
+            self._restore(saved)
+        if options.decay_steps and self.decay_start is None:
+            self.decay_start, self.decay_steps = self.step, options.decay_steps
+        if options.command:
+            self.commands.append(options.command)
+        self._forward: Any = self.trainee
+        if options.compile:
+            self.trainee.model.image_encoder.compile()  # in place: names of parameters stay
+        self._stop = False
+
+    def run(self, stills: ClipSource, clips: ClipSource, validation: Validation | None = None) -> None:
+        """Train until the time limit, the step limit, the end of the decay, or a signal; then write a checkpoint.
+
+        Parameters
+        ----------
+        stills, clips : ClipSource
+        validation : Validation, optional
+        """
+        out = self.options.out
+        out.mkdir(parents=True, exist_ok=True)
+        log = out / "log.csv"
+        trim_log(log, self.step)
+        (out / "settings.json").write_text(json.dumps(self.settings.to_dict(), indent=1, sort_keys=True) + "\n")
+        previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
+        data = BatchData(stills, clips, self.settings.plan, self.settings.seed, self.settings.ramp)
+        last = self._last_step()
+        started = time.monotonic()
+        before, saved_at = self.seconds, started
+        sums: dict[str, float] = {}
+        count, mark = 0, started
+        try:
+            for batch in load_batches(data, self.step, last, self.options.workers):
+                terms = self.train_step(batch)
+                self.seconds = before + time.monotonic() - started
+                if terms is not None:
+                    for name, value in terms.items():
+                        sums[name] = sums.get(name, 0.0) + value
+                        sums[f"n/{name}"] = sums.get(f"n/{name}", 0.0) + 1
+                count += 1
+                now = time.monotonic()
+                if self.step % LOG_EVERY == 0:
+                    row = {k: v / sums[f"n/{k}"] for k, v in sums.items() if not k.startswith("n/")}
+                    row |= {"step": self.step, "seconds_per_step": (now - mark) / count, "minutes": self.seconds / 60}
+                    append_row(log, row)
+                    print(_line(row), flush=True)
+                    sums, count, mark = {}, 0, now
+                if validation is not None and self.step % self.options.validate_every == 0:
+                    self.validate(validation, log)
+                    mark = time.monotonic()
+                if now - saved_at > self.options.checkpoint_every * 60:
+                    self.save()
+                    draw_curves(log, out / "curves.png")
+                    saved_at = time.monotonic()
+                limit = self.options.time_limit * 60
+                if self._stop or (limit and now - started > limit):
+                    break
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        self.save()
+        if log.exists():
+            draw_curves(log, out / "curves.png")
+        print(f"stopped after step {self.step}; checkpoint in {out}", flush=True)
+
+    def train_step(self, batch: Batch) -> dict[str, float] | None:
+        """One step on a batch; returns the terms for the log, or None where the gradient is not finite."""
+        settings = self.settings
+        weights = replace(settings.weights, tilt=settings.tilt(self.step))
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + self.step)
+        factor = learning_rate_factor(self.step, settings.warmup, self.decay_start, self.decay_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.learning_rate * factor
+        self.trainee.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            output: StepOutput = self._forward(batch.to(self.device), weights, generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        output.loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.trainee.parameters(), settings.clip_norm)
+        self.step += 1
+        if not bool(torch.isfinite(norm)):
+            return None  # one bad batch must not end a run of hours
+        self.optimizer.step()
+        self.average.update(self.trainee, self.step)
+        terms = {k: float(v) for k, v in output.terms.items()}
+        return terms | {"loss": float(output.loss.detach()), "gradient": float(norm)}
+
+    def validate(self, validation: Validation, log: Path) -> dict[str, float]:
+        """Measure the averaged weights on held-out data and log it."""
+        averaged = Trainee(Sam2(self.config), self.settings.plan.window).to(self.device)
+        averaged.load_state_dict(self.average.state)
+        dtype = torch.bfloat16 if self.settings.precision == "bf16" else None
+        _channels_last(averaged)
+        result = validation.run(averaged, self.device, dtype)
+        append_row(log, {"step": float(self.step)} | {f"val/{k}": v for k, v in result.items()})
+        print(f"step {self.step} VALIDATION " + " ".join(f"{k} {v:.3f}" for k, v in result.items()), flush=True)
+        return result
+
+    def save(self, name: str = NAME) -> Path:
+        """Write a checkpoint."""
+        return save_checkpoint(
+            self.options.out,
+            {
+                "step": self.step,
+                "seconds": self.seconds,
+                "model": self.trainee.state_dict(),
+                "average": self.average.state,
+                "optimizer": self.optimizer.state_dict(),
+                "settings": self.settings.to_dict(),
+                "config": self.config.to_dict(),
+                "decay_start": self.decay_start,
+                "decay_steps": self.decay_steps,
+                "commands": self.commands,
+                "data_hash": self.options.data_hash,
+                "torch": str(torch.__version__),
+            },
+            name,
+        )
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        # Batches, corrections and the learning rate are functions of (seed, step): no generator state is needed.
+        self.trainee.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.average.state = {k: v.to(self.device) for k, v in saved["average"].items()}
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.decay_start, self.decay_steps = saved["decay_start"], saved["decay_steps"]
+        self.commands = list(saved["commands"])
+
+    def _last_step(self) -> int:
+        ends = [FAR]
+        if self.options.steps:
+            ends.append(self.options.steps)
+        if self.decay_start is not None:
+            ends.append(self.decay_start + self.decay_steps)
+        return max(self.step, min(ends))
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        print(f"signal {number}: finishing this step, then writing a checkpoint", flush=True)
+        self._stop = True
+
+
+def _channels_last(module: nn.Module) -> None:
+    """Lay kernels out with channels last, in place: convolutions in bfloat16 are much faster so."""
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def _optimizer(trainee: Trainee, settings: TrainSettings) -> torch.optim.Optimizer:
+    """AdamW; weight decay on matrices and kernels only."""
+    heavy = [p for p in trainee.parameters() if p.ndim >= 2]
+    light = [p for p in trainee.parameters() if p.ndim < 2]
+    groups = [{"params": heavy, "weight_decay": settings.weight_decay}, {"params": light, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=BETAS, fused=True)
+
+
+def _line(row: dict[str, float]) -> str:
+    names = ("loss", "dense", "first_mask", "first_overlap", "corrected_overlap", "follow_mask", "follow_overlap")
+    parts = [f"{n} {row[n]:.3f}" for n in names if n in row]
+    return f"step {int(row['step'])} {' '.join(parts)} {row['seconds_per_step']:.2f} s/step {row['minutes']:.1f} min"
