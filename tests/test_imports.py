@@ -124,9 +124,16 @@ def test_importing_the_package_is_light(
     assert not barred & set(modules)
 
 
+def test_public_names_are_there() -> None:
+    import napari_sam2
+
+    for name in napari_sam2.__all__:
+        assert getattr(napari_sam2, name) is not None
+
+
 def test_unknown_names_are_attribute_errors() -> None:
     import napari_sam2
 
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = napari_sam2.no_such_name
-    assert {"CellTracker", "list_models", "open_session"} <= set(dir(napari_sam2))
+    assert {"CellTracker", "list_models"} <= set(dir(napari_sam2))

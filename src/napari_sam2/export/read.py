@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 KNOWN = "a TIFF, OME-TIFF or ImageJ stack, a zarr or OME-Zarr, or a folder of numbered images (png, tif, jpg)"
 
 
-def open_movie(path: str | Path) -> OpenedMovie:
+def open_movie(path: str | os.PathLike[str]) -> OpenedMovie:
     """Open a movie without reading its frames.
 
     Parameters
     ----------
-    path : str or Path
+    path : str or path-like
         A TIFF, OME-TIFF (also of several files) or ImageJ hyperstack; a zarr array, an OME-Zarr 0.4 or 0.5 image (its
         full-size level), version 2 or 3; a folder of numbered images, or a pattern of such images
         (``"folder/img_*_red.png"``), sorted so that 10 comes after 9.

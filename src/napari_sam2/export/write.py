@@ -7,6 +7,7 @@ run that is killed leaves that file, with every frame that was done.
 
 from __future__ import annotations
 
+import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -61,7 +62,7 @@ class LabelWriter(ABC):
     it by an error keeps the unfinished one.
     """
 
-    def __init__(self, path: str | Path, info: LabelInfo, *, overwrite: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], info: LabelInfo, *, overwrite: bool = False) -> None:
         self.path = Path(path).expanduser()
         self.info = info
         self.overwrite = overwrite
@@ -173,12 +174,12 @@ class LabelWriter(ABC):
         self.close()
 
 
-def open_label_writer(path: str | Path, info: LabelInfo, *, overwrite: bool = False) -> LabelWriter:
+def open_label_writer(path: str | os.PathLike[str], info: LabelInfo, *, overwrite: bool = False) -> LabelWriter:
     """Make the writer that the name asks for.
 
     Parameters
     ----------
-    path : str or Path
+    path : str or path-like
         ``.ome.zarr`` or ``.zarr``: OME-Zarr 0.5 labels. ``.tif`` or ``.tiff``: TIFF. No suffix: a Cell Tracking
         Challenge result folder.
     info : LabelInfo
@@ -195,7 +196,7 @@ def open_label_writer(path: str | Path, info: LabelInfo, *, overwrite: bool = Fa
     return writer_for(path)(path, info, overwrite=overwrite)
 
 
-def writer_for(path: str | Path) -> type[LabelWriter]:
+def writer_for(path: str | os.PathLike[str]) -> type[LabelWriter]:
     """Return the class of writer that the name asks for.
 
     Raises
@@ -222,7 +223,7 @@ def writer_for(path: str | Path) -> type[LabelWriter]:
 
 def save_labels(
     labels: Any,
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     frames: Iterable[int] | None = None,
     scale: Mapping[str, float] | None = None,
@@ -236,7 +237,7 @@ def save_labels(
     Parameters
     ----------
     labels : array-like, (T, Y, X) integer
-    path : str or Path
+    path : str or path-like
         As for `open_label_writer`.
     frames : iterable of int, optional
         Write only these; the others are background.

@@ -7,6 +7,7 @@ back is written as two, the second with the first as its parent.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ MAX_ID = int(np.iinfo(np.uint16).max)
 class CtcLabelWriter(LabelWriter):
     """Writes masks as they come; gaps are mended and the table of tracks is written at the end."""
 
-    def __init__(self, path: str | Path, info: LabelInfo, *, overwrite: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], info: LabelInfo, *, overwrite: bool = False) -> None:
         if info.max_label > MAX_ID:
             raise ValueError(
                 f"Cell Tracking Challenge masks are 16-bit, ids go up to {MAX_ID}, not {info.max_label}: "
