@@ -1,0 +1,1 @@
+"""The network against published outputs, against an independent implementation, and against itself."""

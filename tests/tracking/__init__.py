@@ -1,0 +1,1 @@
+"""Geometry, features, memories and the tracker itself, each held to what it promises."""
