@@ -9,6 +9,25 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sam2.training.settings import TrainSettings
+
+#: Options by the field they set.
+PLAN_OPTIONS = ("stills", "still_cells", "clips", "clip_cells", "size")
+SETTING_OPTIONS = (
+    "config",
+    "seed",
+    "ramp",
+    "tilt_ramp",
+    "learning_rate",
+    "warmup",
+    "average",
+    "synthetic",
+    "bank",
+    "precision",
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -21,10 +40,14 @@ def build_parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train, or go on with the run in --out")
     train.add_argument("--out", type=Path, required=True, help="folder for checkpoint, log and curves")
     train.add_argument("--pack", type=Path, help="real images, made by `pack`")
-    train.add_argument("--own", type=Path, action="append", default=[], help="own data: see the training how-to")
-    train.add_argument("--config", default="cell", help="network configuration")
+    train.add_argument(
+        "--own",
+        type=Path,
+        action="append",
+        default=[],
+        help="own data: a Cell Tracking Challenge folder, or name.tif with name_labels.tif; may be given again",
+    )
     train.add_argument("--start-from", help="weights to start from: a model's name, a weights file, or a run's folder")
-    train.add_argument("--seed", type=int, default=1)
     train.add_argument("--device", default="cpu")
     train.add_argument("--workers", type=int, default=1, help="data workers; many on a machine with a GPU")
     train.add_argument("--threads", type=int, default=0, help="torch threads of the trainer")
@@ -34,25 +57,41 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--checkpoint-every", type=float, default=3.0, help="minutes")
     train.add_argument("--validate-every", type=int, default=250, help="steps")
     train.add_argument("--compile", action="store_true", help="torch.compile the image encoder (GPU)")
-    train.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
-    train.add_argument("--lr", type=float, default=8e-4)
-    train.add_argument("--warmup", type=int, default=150)
-    train.add_argument("--average", type=float, default=0.998)
-    train.add_argument("--stills", type=int, default=4, help="stills in a batch")
-    train.add_argument("--still-cells", type=int, default=8)
-    train.add_argument("--clips", type=int, default=1, help="clips in a batch")
-    train.add_argument("--clip-cells", type=int, default=8)
-    train.add_argument("--frames", type=int, nargs=2, default=(3, 5), help="fewest and most frames of a clip")
-    train.add_argument("--size", type=int, default=320, help="side of a field, model px")
-    train.add_argument("--ramp", type=int, default=1000, help="steps over which clips come in")
-    train.add_argument("--tilt", type=float, default=0.5, help="how far the focal loss leaves balance in the end")
-    train.add_argument("--tilt-ramp", type=int, nargs=2, default=(800, 2500))
-    train.add_argument("--synthetic", type=float, default=0.45, help="share of synthetic samples")
-    train.add_argument("--bank", type=int, default=300, help="synthetic movies to draw from")
+    _add_settings(train.add_argument_group("settings", "a resumed run keeps its own, except for those given again"))
     export = commands.add_parser("export", help="write the averaged weights of a run as fp16 safetensors")
     export.add_argument("--run", type=Path, required=True, help="folder of the run, or a checkpoint")
     export.add_argument("--out", type=Path, required=True, help="file to write (.safetensors)")
     return parser
+
+
+def _add_settings(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--config", help="network configuration (cell)")
+    group.add_argument("--seed", type=int)
+    group.add_argument("--precision", choices=("bf16", "fp32"))
+    group.add_argument("--lr", type=float, dest="learning_rate")
+    group.add_argument("--warmup", type=int, help="steps")
+    group.add_argument("--average", type=float, help="decay of the averaged weights")
+    group.add_argument("--stills", type=int, help="stills in a batch")
+    group.add_argument("--still-cells", type=int, help="cells prompted on each")
+    group.add_argument("--clips", type=int, help="clips in a batch")
+    group.add_argument("--clip-cells", type=int, help="cells followed in each")
+    group.add_argument("--frames", type=int, nargs=2, help="fewest and most frames of a clip")
+    group.add_argument("--size", type=int, help="side of a field, model px")
+    group.add_argument("--ramp", type=int, help="steps over which clips come in")
+    group.add_argument("--tilt", type=float, help="how far the focal loss leaves balance in the end")
+    group.add_argument("--tilt-ramp", type=int, nargs=2, help="steps between which it does")
+    group.add_argument("--synthetic", type=float, help="share of synthetic samples")
+    group.add_argument("--bank", type=int, help="synthetic movies to draw from")
+
+
+def merged_settings(base: TrainSettings, options: argparse.Namespace) -> TrainSettings:
+    """Settings with what the command line gave replaced."""
+    given: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in vars(options).items() if v is not None
+    }
+    plan = replace(base.plan, **{k: given[k] for k in ("frames", *PLAN_OPTIONS) if k in given})
+    weights = replace(base.weights, **{k: given[k] for k in ("tilt",) if k in given})
+    return replace(base, plan=plan, weights=weights, **{k: given[k] for k in SETTING_OPTIONS if k in given})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -82,34 +121,14 @@ def _pack(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     from napari_sam2.training.assemble import training_sources, validation_set
-    from napari_sam2.training.batches import BatchPlan
+    from napari_sam2.training.checkpoint import NAME, load_checkpoint
     from napari_sam2.training.loop import RunOptions, Trainer
-    from napari_sam2.training.losses import LossWeights
     from napari_sam2.training.pack import read_pack
     from napari_sam2.training.settings import TrainSettings
 
-    plan = BatchPlan(
-        stills=options.stills,
-        still_cells=options.still_cells,
-        clips=options.clips,
-        clip_cells=options.clip_cells,
-        frames=(options.frames[0], options.frames[1]),
-        size=options.size,
-    )
-    settings = TrainSettings(
-        config=options.config,
-        seed=options.seed,
-        plan=plan,
-        weights=replace(LossWeights(), tilt=options.tilt),
-        ramp=options.ramp,
-        tilt_ramp=(options.tilt_ramp[0], options.tilt_ramp[1]),
-        learning_rate=options.lr,
-        warmup=options.warmup,
-        average=options.average,
-        synthetic=options.synthetic,
-        bank=options.bank,
-        precision=options.precision,
-    )
+    resumed = (options.out / NAME).exists()
+    base = TrainSettings.from_dict(load_checkpoint(options.out)["settings"]) if resumed else TrainSettings()
+    settings = merged_settings(base, options)
     pack = read_pack(options.pack) if options.pack else None
     run = RunOptions(
         out=options.out,

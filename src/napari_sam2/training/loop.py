@@ -79,8 +79,8 @@ class Trainer:
 
     Parameters
     ----------
-    settings : TrainSettings
-        Ignored where a checkpoint is resumed, except for `config` of own networks.
+    settings : TrainSettings, optional
+        Those of the checkpoint when not given (the usual ones without a checkpoint); given ones count from here on.
     options : RunOptions
     config : Sam2Config, optional
         Network; that of ``settings.config`` when not given.
@@ -90,7 +90,7 @@ class Trainer:
 
     def __init__(
         self,
-        settings: TrainSettings,
+        settings: TrainSettings | None,
         options: RunOptions,
         config: Sam2Config | None = None,
         weights: dict[str, torch.Tensor] | None = None,
@@ -100,8 +100,15 @@ class Trainer:
         if options.threads:
             torch.set_num_threads(options.threads)
         saved = load_checkpoint(options.out) if (options.out / NAME).exists() else None
-        self.settings = TrainSettings.from_dict(saved["settings"]) if saved else settings
+        if settings is None:
+            settings = TrainSettings.from_dict(saved["settings"]) if saved else TrainSettings()
+        self.settings = settings
         self.config = Sam2Config.from_dict(saved["config"]) if saved else (config or CONFIGS[settings.config])
+        if saved and options.data_hash != saved["data_hash"]:
+            raise ValueError(
+                f"the run in {options.out} was begun on other data ({saved['data_hash'][:12]}, not "
+                f"{options.data_hash[:12]}): give the same --pack, or begin a new run with --start-from {options.out}"
+            )
         torch.manual_seed(self.settings.seed)
         model = Sam2(self.config)
         if weights is not None and saved is None:
