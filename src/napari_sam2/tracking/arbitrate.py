@@ -123,16 +123,34 @@ def suppress_losers(logits_nhw: Tensor, origins: IntArray) -> Tensor:
     Tensor
         Same shape.
     """
-    n, high, wide = logits_nhw.shape
-    if n < 2:
+    if len(logits_nhw) < 2:
         return logits_nhw
-    first = torch.from_numpy(origins - origins.min(0)).to(logits_nhw.device) * LOGITS_PER_TOKEN
-    rows = first[:, 0, None] + torch.arange(high, device=first.device)
-    columns = first[:, 1, None] + torch.arange(wide, device=first.device)
-    field_width = int((origins[:, 1].max() - origins[:, 1].min()) * LOGITS_PER_TOKEN + wide)
-    field_height = int((origins[:, 0].max() - origins[:, 0].min()) * LOGITS_PER_TOKEN + high)
-    at = (rows[:, :, None] * field_width + columns[:, None, :]).flatten()
-    best = torch.zeros(field_height * field_width, dtype=logits_nhw.dtype, device=logits_nhw.device)
-    best.scatter_reduce_(0, at, logits_nhw.flatten(), "amax")
-    losing = logits_nhw < best[at].view_as(logits_nhw)
+    at, size = field_index(origins, logits_nhw.shape[1:], logits_nhw.device)
+    best = torch.zeros(size, dtype=logits_nhw.dtype, device=logits_nhw.device)
+    best.scatter_reduce_(0, at.flatten(), logits_nhw.flatten(), "amax")
+    losing = logits_nhw < best[at]
     return torch.where(losing, logits_nhw.clamp(max=SUPPRESSED_LOGIT), logits_nhw)
+
+
+def field_index(origins: IntArray, size: Sequence[int], device: torch.device) -> tuple[Tensor, int]:
+    """Index the logits of windows in the smallest field that holds them all.
+
+    Parameters
+    ----------
+    origins
+        (N, 2) first token of each window.
+    size
+        (height, width) of a window in logits.
+
+    Returns
+    -------
+    at
+        (N, height, width) flat indices.
+    length
+        Number of logits of the field.
+    """
+    first = torch.from_numpy(origins - origins.min(0)).to(device) * LOGITS_PER_TOKEN
+    high, wide = ((origins.max(0) - origins.min(0)) * LOGITS_PER_TOKEN + np.array(size)).tolist()
+    rows = first[:, 0, None] + torch.arange(size[0], device=device)
+    columns = first[:, 1, None] + torch.arange(size[1], device=device)
+    return rows[:, :, None] * wide + columns[:, None, :], high * wide

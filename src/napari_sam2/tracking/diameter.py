@@ -9,7 +9,6 @@ import numpy as np
 from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.prompts import FramePrompts, PromptBook, Round
-from napari_sam2.tracking.resample import LOGIT_STRIDE
 
 #: Clicks that are segmented to measure the cells; on the frame that has most of them.
 SAMPLED_CLICKS = 16
@@ -59,7 +58,7 @@ def diameter_from_clicks(engine: Engine, book: PromptBook, geometry_for: Callabl
     for _ in range(MAX_ROUNDS):
         geometry = geometry_for(diameter)
         masks = engine.from_prompts(geometry, frame, prompts)
-        area = (masks.logits_nhw > 0).sum((1, 2)).cpu().numpy() * LOGIT_STRIDE**2
+        area = masks.areas()
         seen = area > 0
         if not seen.any():
             break

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from napari_sam2.network import Sam2, normalise
 from napari_sam2.network.config import TOKEN_STRIDE
+from napari_sam2.tracking.disk_cache import DiskCache
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.movie import Movie
 
@@ -56,9 +57,12 @@ class FeatureSource:
         Where frames come from.
     budget
         Bytes of features to keep; at least the pages of the frame in work always stay.
+    disk
+        Where features are kept for the next time, if at all.
     """
 
-    def __init__(self, model: Sam2, movie: Movie, budget: int = DEFAULT_BUDGET) -> None:
+    def __init__(self, model: Sam2, movie: Movie, budget: int = DEFAULT_BUDGET, disk: DiskCache | None = None) -> None:
+        self.disk = disk
         self.model = model
         self.movie = movie
         self.budget = budget
@@ -111,7 +115,7 @@ class FeatureSource:
 
     def _get(self, geometry: Geometry, frame: int, wanted: npt.NDArray[np.int64]) -> list[tuple[Tensor, ...]]:
         keys = [(geometry, frame, (int(y), int(x))) for y, x in wanted]
-        missing = [key for key in keys if key not in self._pages]
+        missing = [key for key in keys if key not in self._pages and not self._recall(key)]
         for start in range(0, len(missing), PAGES_PER_CALL):
             self._encode(missing[start : start + PAGES_PER_CALL])
         for key in keys:
@@ -121,6 +125,17 @@ class FeatureSource:
             _, dropped = self._pages.popitem(last=False)
             self._bytes -= _nbytes(dropped)
         return found
+
+    def _recall(self, key: PageKey) -> bool:
+        """Take a page from disk, if it is there."""
+        page = None if self.disk is None else self.disk.read(*key, like=self.model.no_mem_embed)
+        if page is not None:
+            self._keep(key, page)
+        return page is not None
+
+    def _keep(self, key: PageKey, page: tuple[Tensor, ...]) -> None:
+        self._pages[key] = page
+        self._bytes += _nbytes(page)
 
     def _encode(self, keys: list[PageKey]) -> None:
         geometry, frame, _ = keys[0]
@@ -135,8 +150,9 @@ class FeatureSource:
                 m[i, :, halo * k : (halo + side[0]) * k, halo * k : (halo + side[1]) * k].permute(1, 2, 0).contiguous()
                 for m, k in zip(maps, ELEMENTS, strict=True)
             )
-            self._pages[key] = page
-            self._bytes += _nbytes(page)
+            self._keep(key, page)
+            if self.disk is not None:
+                self.disk.write(*key, page)
 
     def _region(
         self, geometry: Geometry, frame: int, page: tuple[int, int], side: tuple[int, int], halo: int

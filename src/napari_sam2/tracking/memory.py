@@ -36,6 +36,8 @@ class MemoryBank:
         Frames that stay readable; None keeps as many as the network can look at.
     device, dtype
         Where and how memories are kept.
+    keep_keys
+        Keep the projected keys of memories too: more memory, less work on every later frame.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class MemoryBank:
         history: int | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        keep_keys: bool = False,
     ) -> None:
         self.config = config
         self.max_pointers = min(config.max_pointers, frames) if config.pointer_span is None else config.max_pointers
@@ -59,6 +62,10 @@ class MemoryBank:
         self.fixed_pointers = torch.zeros((cells, conditioning, config.width), device=device, dtype=dtype)
         self.recent = torch.zeros((cells, ring, *shape), device=device, dtype=dtype)
         self.pointers = torch.zeros((cells, pointer_ring, config.width), device=device, dtype=dtype)
+        tokens = window[0] * window[1]
+        layers = config.memory_layers if keep_keys else 0
+        self.fixed_keys = torch.zeros((layers, cells, conditioning, tokens, config.width), device=device, dtype=dtype)
+        self.recent_keys = torch.zeros((layers, cells, ring, tokens, config.width), device=device, dtype=dtype)
         # Bookkeeping stays on the host, where asking costs no synchronisation.
         self.fixed_frame = np.full((cells, conditioning), EMPTY)
         self.fixed_origin = np.zeros((cells, conditioning, 2), np.int64)
@@ -69,7 +76,8 @@ class MemoryBank:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return sum(t.numel() * t.element_size() for t in (self.fixed, self.fixed_pointers, self.recent, self.pointers))
+        held = (self.fixed, self.fixed_pointers, self.recent, self.pointers, self.fixed_keys, self.recent_keys)
+        return sum(t.numel() * t.element_size() for t in held)
 
     def copy_from(self, other: MemoryBank) -> None:
         """Take over the rows of a smaller bank."""
@@ -79,8 +87,19 @@ class MemoryBank:
         for name in ("fixed_frame", "fixed_origin", "recent_frame", "recent_origin", "pointer_frame"):
             getattr(self, name)[:n] = getattr(other, name)
 
-    def condition(self, row: int, slot: int, frame: int, memory: Tensor, origin: IntArray, pointer: Tensor) -> None:
-        """Put a prompted frame into a conditioning slot of one cell."""
+    def condition(
+        self,
+        row: int,
+        slot: int,
+        frame: int,
+        memory: Tensor,
+        origin: IntArray,
+        pointer: Tensor,
+        keys: Tensor | None = None,
+    ) -> None:
+        """Put a prompted frame into a conditioning slot of one cell; `keys` is (layers, h * w, C)."""
+        if keys is not None:
+            self.fixed_keys[:, row, slot] = keys.to(self.fixed.dtype)
         self.fixed[row, slot] = memory.to(self.fixed.dtype)
         self.fixed_pointers[row, slot] = pointer.to(self.fixed.dtype)
         self.fixed_frame[row, slot] = frame
@@ -91,9 +110,19 @@ class MemoryBank:
         for frames in (self.fixed_frame, self.recent_frame, self.pointer_frame):
             frames[row] = EMPTY
 
-    def remember(self, rows: IntArray, frame: int, memories: Tensor, origins: IntArray, pointers: Tensor) -> None:
-        """Write the memories (N, Cm, h, w) and pointers (N, C) of a frame."""
+    def remember(
+        self,
+        rows: IntArray,
+        frame: int,
+        memories: Tensor,
+        origins: IntArray,
+        pointers: Tensor,
+        keys: Tensor | None = None,
+    ) -> None:
+        """Write the memories (N, Cm, h, w), pointers (N, C) and keys (layers, N, h * w, C) of a frame."""
         at = torch.from_numpy(rows).to(self.recent.device)
+        if keys is not None:
+            self.recent_keys[:, at, frame % self.recent.shape[1]] = keys.to(self.recent.dtype)
         self.recent[at, frame % self.recent.shape[1]] = memories.to(self.recent.dtype)
         self.recent_frame[rows, frame % self.recent.shape[1]] = frame
         self.recent_origin[rows, frame % self.recent.shape[1]] = origins
@@ -159,6 +188,11 @@ class MemoryBank:
             axis=1,
         )
         distance = np.where(pointer_valid, distance, 0)
+        keys = None
+        if len(self.recent_keys):
+            parts = ((self.fixed_keys, fixed_at), (self.recent_keys, recent_slots[recent_at]))
+            keys = torch.cat([torch.stack([_take(k, rows, at) for k in kept]) for kept, at in parts], dim=2)
+        moved = (origin != origins[:, None]).any(2) & valid
 
         def tensor(array: npt.NDArray[np.generic]) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(device)
@@ -174,6 +208,8 @@ class MemoryBank:
             pointer_valid_np=tensor(pointer_valid),
             pointer_span=self.pointer_span,
             all_valid=bool(valid.all() and pointer_valid.all()),
+            at_rest=not moved.any(),
+            keys_nmlc=keys,
         )
 
 

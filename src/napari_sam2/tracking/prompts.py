@@ -106,6 +106,11 @@ class FramePrompts:
         """The mask that the first round refines."""
         return self.mask if self.mask is not None else self.base
 
+    @property
+    def drawn(self) -> MaskCrop | None:
+        """The user's own mask where it is the answer, and not only where the rounds start from."""
+        return None if self.rounds else self.mask
+
     def anchor(self) -> tuple[float, float]:
         """A place (y, x) on or near the cell: the middle of what was drawn, or of the positive clicks.
 

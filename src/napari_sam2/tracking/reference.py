@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from napari_sam2.tracking.engine import Engine, Masks, join_masks
+from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.masks import Masks, join_masks
 from napari_sam2.tracking.prompts import FramePrompts, PromptBook
 
 #: Prompted frames a cell can have in this mode.

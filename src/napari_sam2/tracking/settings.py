@@ -23,6 +23,22 @@ class Settings:
         Spatial memories of recent frames.
     chunk
         Most cells in one batch.
+    tidy
+        Remove islands and fill holes of the masks.
+    neighbours
+        Lower a cell's logits where another cell's are higher before it is remembered.
+    guard
+        Do not remember doubtful masks.
+    min_iou
+        Predicted IoU under which a mask is doubtful.
+    max_growth
+        Factor by which the area may grow or shrink from one frame to the next.
+    max_jump
+        Diameters that a cell may move from one frame to the next.
+    search_cells
+        Lost cells that are looked for outside their windows on a frame; 0 for none.
+    search_frames
+        Frames for which a lost cell is looked for on every one; later only every so many.
     reference
         Follow the published tracker to the letter instead: every prompted frame conditions every other, memories of
         frames tracked before a correction stay, masks are remembered from stride 4. Needs memory in proportion to the
@@ -38,6 +54,14 @@ class Settings:
     conditioning: int = 2
     recent: int = 6
     chunk: int = 64
+    tidy: bool = True
+    neighbours: bool = True
+    guard: bool = True
+    min_iou: float = 0.3
+    max_growth: float = 3.0
+    max_jump: float = 2.0
+    search_cells: int = 8
+    search_frames: int = 4
     reference: bool = False
     corrections_condition: bool = True
 
@@ -45,4 +69,4 @@ class Settings:
 #: Exact mode: one tile, the whole frame, full attention.
 EXACT = Settings(window=None, chunk=8)
 #: The published tracker's own behaviour.
-REFERENCE = Settings(window=None, chunk=8, reference=True)
+REFERENCE = Settings(window=None, chunk=8, tidy=False, neighbours=False, guard=False, search_cells=0, reference=True)

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.tracking.diameter import diameter_from_clicks, diameter_from_drawings
 from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.features import DEFAULT_BUDGET, FeatureSource
-from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.labels import check_labels, make_labels, read_frame
+from napari_sam2.tracking.masks import join_masks
 from napari_sam2.tracking.movie import Movie
 from napari_sam2.tracking.plan import Direction, Segment, plan
 from napari_sam2.tracking.prompts import FramePrompts, MaskCrop, PromptBook
-from napari_sam2.tracking.propagate import Anchors, FrameResult, merge, run_pass
+from napari_sam2.tracking.propagate import run_pass
 from napari_sam2.tracking.reference import ReferenceRun
+from napari_sam2.tracking.results import Found, FrameResult, merge
+from napari_sam2.tracking.scales import Scales
 from napari_sam2.tracking.settings import EXACT, REFERENCE, Settings
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ class CellTracker:
         cache_bytes: int = DEFAULT_BUDGET,
     ) -> None:
         self.movie = movie if isinstance(movie, Movie) else Movie(movie, limits=limits)
-        if cell_diameter is not None and not cell_diameter > 0:
-            raise ValueError(f"cell_diameter must be a positive number of pixels, got {cell_diameter}")
+        diameter = None if cell_diameter is None else _check_diameter(cell_diameter)
         self.model = _load(model, device, dtype)
         self.mode = _resolve_mode(mode, self.model)
         self.settings = settings or {"windows": Settings(), "exact": EXACT, "reference": REFERENCE}[self.mode]
@@ -94,10 +94,10 @@ class CellTracker:
         #: (first, last) frame of cells that are known to be born, to divide or to leave; they are not tracked beyond.
         self.lifetimes: dict[int, tuple[int, int]] = {}
         self._locked = locked
-        self._cell_diameter = cell_diameter
         self._features = FeatureSource(self.model, self.movie, cache_bytes)
         self._engine = Engine(self.model, self._features, self.settings)
-        self._anchors: Anchors | None = None
+        native = self.model.config.image_size if _has_native_size(self.model) else None
+        self._scales = Scales(self._engine, self.prompts, diameter, native)
         self._reference: ReferenceRun | None = None
         self._done: dict[tuple[int, int, int], tuple[object, ...]] = {}
 
@@ -162,10 +162,12 @@ class CellTracker:
         empty = np.zeros(self.movie.frame_shape, np.int32)
         if not wanted:
             return empty
-        anchors = self._make_anchors().get([(cell, frame) for cell in wanted])
-        found = [([cell], anchor.masks) for cell, anchor in zip(wanted, anchors, strict=True)]
-        said = {cell: self.prompts[cell, frame] for cell in wanted}
-        return merge(self._geometry(), frame, found, said, empty).labels
+        found = []
+        for anchors, group in self._scales.group(wanted):
+            masks = join_masks([anchor.masks for anchor in anchors.get([(cell, frame) for cell in group])])
+            said = {cell: self.prompts[cell, frame] for cell in group}
+            found.append(Found(anchors.geometry, group, masks, said))
+        return merge(frame, found, empty, clean=self.settings.tidy).labels
 
     def track(
         self,
@@ -203,15 +205,14 @@ class CellTracker:
         return self._track(segments, span)
 
     def _track(self, segments: list[Segment], span: tuple[int, int]) -> Iterator[FrameResult]:
-        forward, backward = ([s for s in segments if s.step == step] for step in (1, -1))
-        started = {(s.cell, s.start) for s in forward}
-        anchors = self._make_anchors()
-        for part in (forward, backward):
-            # A prompted frame that the forward pass has written need not be written again by the backward pass.
-            again = part is backward and all((s.cell, s.start) in started for s in part)
-            results = run_pass(self._engine, self._geometry(), anchors, part, span, self._read, self._locks, not again)
-            for result in results:
+        written: dict[int, frozenset[int]] = {}
+        groups = self._scales.group(sorted({s.cell for s in segments}))
+        for step in (1, -1):
+            part = [s for s in segments if s.step == step]
+            trails = [(anchors, [s for s in part if s.cell in set(cells)]) for anchors, cells in groups]
+            for result in run_pass(trails, span, self._read, self._locks, written):
                 self.labels[result.frame] = result.labels
+                written[result.frame] = result.prompted
                 yield result
             self._done.update({(s.cell, s.start, s.step): self._signature(s) for s in part})
 
@@ -226,42 +227,18 @@ class CellTracker:
     @property
     def cell_diameter(self) -> float:
         """Typical diameter of a cell in pixels: given, or taken from the prompts when first needed, and then fixed."""
-        if self._cell_diameter is None:
-            drawn = diameter_from_drawings(self.prompts)
-            self._cell_diameter = drawn or diameter_from_clicks(self._engine, self.prompts, self._windowed)
-        return self._cell_diameter
+        return self._scales.cell_diameter
 
     @cell_diameter.setter
     def cell_diameter(self, value: float) -> None:
-        if not value > 0:
-            raise ValueError(f"cell_diameter must be a positive number of pixels, got {value}")
-        self._cell_diameter = float(value)
-        self._anchors = None
-
-    def _windowed(self, diameter: float) -> Geometry:
-        window = self.settings.window or self.model.config.native_tokens
-        return Geometry.windowed(self.movie.frame_shape, self.settings.target_diameter / diameter, window)
-
-    def _geometry(self) -> Geometry:
-        if self.settings.window is not None:
-            return self._windowed(self.cell_diameter)
-        if _has_native_size(self.model):
-            return Geometry.whole(self.movie.frame_shape, self.model.config.image_size)
-        scale = self.settings.target_diameter / self.cell_diameter
-        return Geometry.whole(self.movie.frame_shape, max(1, round(max(self.movie.frame_shape) * scale)))
+        self._scales.cell_diameter = _check_diameter(value)
 
     # inside -------------------------------------------------------------------------------------------------------
-
-    def _make_anchors(self) -> Anchors:
-        geometry = self._geometry()
-        if self._anchors is None or self._anchors.geometry != geometry:
-            self._anchors = Anchors(self._engine, geometry, self.prompts)
-        return self._anchors
 
     def _signature(self, segment: Segment) -> tuple[object, ...]:
         """Everything that a segment's masks depend on besides movie and model."""
         said: list[FramePrompts] = [self.prompts[segment.cell, frame] for frame in segment.conditioning]
-        return (segment, *said, self._cell_diameter)
+        return (segment, *said, self._scales.known_diameter, self._scales.level(segment.cell))
 
     def _read(self, frame: int) -> LabelImage:
         return read_frame(self.labels, frame)
@@ -278,11 +255,12 @@ class CellTracker:
 
     def _track_reference(self, direction: Direction, span: tuple[int, int]) -> Iterator[FrameResult]:
         if self._reference is None:
-            self._reference = ReferenceRun(self._engine, self._geometry(), self.prompts)
+            self._reference = ReferenceRun(self._engine, self._scales.geometry(), self.prompts)
         for step in {"forward": (1,), "backward": (-1,), "both": (1, -1)}[direction]:
             for frame, cells, masks in self._reference.track(span, step):
                 said = {cell: self.prompts[cell, frame] for cell in cells if (cell, frame) in self.prompts}
-                result = merge(self._geometry(), frame, [(cells, masks)], said, self._read(frame), self._locks(frame))
+                found = Found(self._scales.geometry(), cells, masks, said)
+                result = merge(frame, [found], self._read(frame), self._locks(frame), clean=False)
                 self.labels[frame] = result.labels
                 yield result
 
@@ -293,6 +271,12 @@ def _load(model: str | os.PathLike[str] | Sam2, device: str, dtype: str | None) 
 
         return load_model(model, device=device, dtype=dtype)
     return model.eval()
+
+
+def _check_diameter(value: float) -> float:
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"cell_diameter must be a positive number of pixels, got {value}")
+    return float(value)
 
 
 def _has_native_size(model: Sam2) -> bool:

@@ -1,0 +1,80 @@
+"""Prompted frames of cells, segmented and ready to be remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from napari_sam2.tracking.engine import Engine
+from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.masks import Masks
+from napari_sam2.tracking.prompts import FramePrompts, PromptBook
+
+
+@dataclass
+class Anchor:
+    """A prompted frame of one cell.
+
+    Parameters
+    ----------
+    prompts
+        What was said.
+    masks
+        The mask it gave, a batch of one.
+    memory
+        (Cm, h, w).
+    keys
+        (layers, h * w, C) of the memory, where the bank keeps keys.
+    centre
+        (y, x) of the mask in model pixels.
+    """
+
+    prompts: FramePrompts
+    masks: Masks
+    memory: Tensor
+    keys: Tensor | None
+    centre: npt.NDArray[np.float64]
+
+
+class Anchors:
+    """Masks and memories of prompted frames, computed once for as long as the prompts stay as they are.
+
+    Parameters
+    ----------
+    engine, geometry
+        What computes them.
+    book
+        The prompts.
+    """
+
+    def __init__(self, engine: Engine, geometry: Geometry, book: PromptBook) -> None:
+        self.engine = engine
+        self.geometry = geometry
+        self.book = book
+        self._known: dict[tuple[int, int], Anchor] = {}
+
+    def get(self, wanted: Sequence[tuple[int, int]]) -> list[Anchor]:
+        """Return the anchors of (cell, frame) pairs; missing ones are computed in batches of a frame's cells."""
+        missing: dict[int, list[int]] = {}
+        for cell, frame in dict.fromkeys(wanted):
+            known = self._known.get((cell, frame))
+            if known is None or known.prompts != self.book[cell, frame]:
+                missing.setdefault(frame, []).append(cell)
+        for frame, cells in missing.items():
+            self._compute(frame, cells)
+        return [self._known[key] for key in wanted]
+
+    def _compute(self, frame: int, cells: list[int]) -> None:
+        prompts = [self.book[cell, frame] for cell in cells]
+        masks = self.engine.from_prompts(self.geometry, frame, prompts)
+        memories = self.engine.memories(self.geometry, frame, masks, prompted=True)
+        keys = self.engine.keys(memories)
+        fallback = self.geometry.to_model([p.anchor() for p in prompts])
+        centres = masks.centres(fallback)
+        for i, cell in enumerate(cells):
+            own = None if keys is None else keys[:, i]
+            self._known[cell, frame] = Anchor(prompts[i], masks.row(i), memories[i], own, centres[i])

@@ -1,0 +1,82 @@
+"""Features kept on disk, so that a movie opened again need not be encoded again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_sam2.tracking.geometry import Geometry
+
+#: Layout of the folder; another number is another cache.
+VERSION = 1
+
+
+class DiskCache:
+    """Pages of features in a zarr group, as float16.
+
+    Parameters
+    ----------
+    folder
+        Where caches of all movies live.
+    key
+        Everything the features depend on besides the geometry: the movie's fingerprint, its scaling, the weights' hash.
+
+    Notes
+    -----
+    A page is marked as done after its maps are written, so a process that dies in between leaves nothing false behind.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *key: object) -> None:
+        self.folder = Path(folder)
+        self.key = repr((VERSION, *key))
+        self._groups: dict[Geometry, Any] = {}
+
+    def read(self, geometry: Geometry, frame: int, page: tuple[int, int], like: Tensor) -> tuple[Tensor, ...] | None:
+        """Return the maps (h, w, C) of a page with the type and device of `like`, or None if they are not there."""
+        group = self._group(geometry)
+        name = _name(frame, page)
+        if group is None or not (self._path(geometry) / f"{name}.done").exists():
+            return None
+        maps = [torch.from_numpy(np.asarray(group[f"{name}/{i}"][...])) for i in range(3)]
+        return tuple(m.to(like.device, like.dtype) for m in maps)
+
+    def write(self, geometry: Geometry, frame: int, page: tuple[int, int], maps: tuple[Tensor, ...]) -> None:
+        """Keep the maps (h, w, C) of a page."""
+        import zarr
+
+        path = self._path(geometry)
+        group = self._groups.get(geometry)
+        if group is None:
+            path.mkdir(parents=True, exist_ok=True)
+            group = self._groups[geometry] = zarr.open_group(str(path), mode="a")
+        name = _name(frame, page)
+        for i, m in enumerate(maps):
+            data = m.detach().to("cpu", torch.float16).numpy()
+            array = group.create_array(
+                f"{name}/{i}", shape=data.shape, dtype="float16", chunks=data.shape, overwrite=True
+            )
+            array[...] = data
+        (path / f"{name}.done").touch()
+
+    def _group(self, geometry: Geometry) -> Any:
+        if geometry not in self._groups:
+            import zarr
+
+            if not (self._path(geometry) / "zarr.json").exists():
+                return None
+            self._groups[geometry] = zarr.open_group(str(self._path(geometry)), mode="a")
+        return self._groups[geometry]
+
+    def _path(self, geometry: Geometry) -> Path:
+        digest = hashlib.sha256(f"{self.key}{geometry}".encode()).hexdigest()
+        return self.folder / f"{digest[:32]}.zarr"
+
+
+def _name(frame: int, page: tuple[int, int]) -> str:
+    return f"t{frame}y{page[0]}x{page[1]}"

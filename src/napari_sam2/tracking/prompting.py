@@ -1,0 +1,175 @@
+"""Masks of cells that were prompted on a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_sam2.network import Prompts, Sam2
+from napari_sam2.network.config import TOKEN_STRIDE
+from napari_sam2.network.memory_encoder import MASK_BIAS, MASK_SCALE
+from napari_sam2.network.model import FEEDBACK_CLAMP
+from napari_sam2.network.prompt_encoder import ABSENT, BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND
+from napari_sam2.tracking.features import WindowFeatures
+from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.masks import Masks
+from napari_sam2.tracking.prompts import FramePrompts, Round
+from napari_sam2.tracking.resample import LOGIT_STRIDE, mask_to_window
+
+IntArray = npt.NDArray[np.int64]
+
+#: Object logit that a prompted cell has at least: whoever clicks on a cell knows that it is there.
+PROMPTED_LOGIT = 1.0
+
+
+class Prompter:
+    """Segments prompted cells in their windows, one round of prompts after the other.
+
+    Parameters
+    ----------
+    model
+        The network.
+    trusting
+        Take a cell to be there when the user points at it, whatever the network says.
+    """
+
+    def __init__(self, model: Sam2, trusting: bool) -> None:
+        self.model = model
+        self.trusting = trusting
+
+    def segment(
+        self,
+        geometry: Geometry,
+        origins: IntArray,
+        features: WindowFeatures,
+        prompts: Sequence[FramePrompts],
+        before: Masks | None = None,
+        conditioned: Tensor | None = None,
+    ) -> Masks:
+        """Segment N cells.
+
+        Parameters
+        ----------
+        geometry
+            The field.
+        origins
+            (N, 2) first token of each cell's window.
+        features
+            Of the windows.
+        prompts
+            What was said about each cell.
+        before
+            Masks that the first rounds correct (the published way of correcting; ours keeps them with the prompts).
+        conditioned
+            (N, C, h, w) memory-conditioned features to decode from; raw ones when None.
+        """
+        device, size = self.model.device, geometry.window_tokens
+        source = self.model.without_memory(features.stride16) if conditioned is None else conditioned
+        masks = Masks.empty(origins, size, self.model.config.width, device, self.model.dtype)
+        drawn = [i for i, p in enumerate(prompts) if p.mask is not None]
+        if drawn:
+            self._take_drawn(geometry, masks, features, drawn, prompts)
+        feedback, has_feedback = self._first_feedback(geometry, origins, prompts, before)
+        for turn in range(max(len(p.rounds) for p in prompts)):
+            rows = [i for i, p in enumerate(prompts) if len(p.rounds) > turn]
+            at = torch.tensor(rows, device=device)
+            points, labels, count = _pad_points(
+                [_window_points(prompts[i].rounds[: turn + 1], geometry, origins[i]) for i in rows], device
+            )
+            asked = Prompts(points, labels)
+            if bool(has_feedback[at].any()):
+                asked.mask_logits_nhw, asked.has_mask_n = feedback[at], has_feedback[at]
+            embedding = self.model.embed_prompts(asked, size)
+            output = self.model.decode(source[at], features.stride8[at], features.stride4[at], embedding)
+            if self.trusting:
+                positive = torch.tensor([_says_present(prompts[i], turn) for i in rows], device=device)
+                raised = output.object_logits_n.clamp(min=PROMPTED_LOGIT)
+                output.object_logits_n = torch.where(positive, raised, output.object_logits_n)
+            chosen = self.model.select(output, count <= 1)
+            masks.put(at, chosen)
+            feedback[at] = chosen.logits_nhw.float().clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP)
+            has_feedback[at] = True
+        return masks
+
+    def _take_drawn(
+        self,
+        geometry: Geometry,
+        masks: Masks,
+        features: WindowFeatures,
+        rows: list[int],
+        prompts: Sequence[FramePrompts],
+    ) -> None:
+        """Take drawn masks as they are; only the pointer is computed."""
+        covers = [
+            mask_to_window(mask, geometry, masks.origins[i]).to(self.model.device)
+            for i in rows
+            if (mask := prompts[i].mask) is not None
+        ]
+        hard = torch.stack([(cover >= 0.5).float() for cover in covers])
+        at = torch.tensor(rows, device=self.model.device)
+        chosen = self.model.mask_as_output(features.stride16[at], features.stride8[at], features.stride4[at], hard)
+        masks.put(at, chosen)
+        masks.drawn.update({i: cover for i, cover in zip(rows, covers, strict=True) if not prompts[i].rounds})
+
+    def _first_feedback(
+        self, geometry: Geometry, origins: IntArray, prompts: Sequence[FramePrompts], before: Masks | None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (N, 4h, 4w) that the first round refines, and which rows have any."""
+        h, w = geometry.window_tokens
+        feedback = torch.zeros(len(prompts), 4 * h, 4 * w, device=self.model.device)
+        has = torch.zeros(len(prompts), dtype=torch.bool, device=self.model.device)
+        if before is not None:
+            return before.logits_nhw.clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP), ~has
+        for i, p in enumerate(prompts):
+            if p.start is not None and p.rounds:
+                cover = mask_to_window(p.start, geometry, origins[i])
+                low = F.interpolate(
+                    (cover * MASK_SCALE + MASK_BIAS)[None, None],
+                    scale_factor=1 / LOGIT_STRIDE,
+                    mode="bilinear",
+                    align_corners=False,
+                    antialias=True,
+                )
+                feedback[i] = low[0, 0].to(self.model.device)
+                has[i] = True
+        return feedback, has
+
+
+def _says_present(prompts: FramePrompts, turn: int) -> bool:
+    """Whether the prompts up to a round point at the cell itself and not only at what it is not."""
+    said = prompts.rounds[: turn + 1]
+    return prompts.mask is not None or any(r.box is not None or any(c[2] for c in r.clicks) for r in said)
+
+
+def _window_points(
+    rounds: Sequence[Round], geometry: Geometry, origin: IntArray
+) -> tuple[list[list[float]], list[int]]:
+    """Points (x, y) in model pixels of the window, and their labels: the last box first, then all clicks."""
+    boxes = [r.box for r in rounds if r.box is not None]
+    at: list[tuple[float, float]] = []
+    labels: list[int] = []
+    if boxes:
+        at += boxes[-1]
+        labels += [BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]
+    for y, x, foreground in (click for r in rounds for click in r.clicks):
+        at.append((y, x))
+        labels.append(FOREGROUND if foreground else BACKGROUND)
+    model = geometry.to_model(at) - origin * TOKEN_STRIDE
+    return model[:, ::-1].tolist(), labels
+
+
+def _pad_points(said: list[tuple[list[list[float]], list[int]]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Pad points to one length: (N, P, 2), labels (N, P), and how many each cell has (N,)."""
+    longest = max(len(labels) for _, labels in said)
+    points = torch.zeros(len(said), longest, 2)
+    labels = torch.full((len(said), longest), ABSENT, dtype=torch.long)
+    for i, (xy, kinds) in enumerate(said):
+        points[i, : len(kinds)] = torch.tensor(xy)
+        labels[i, : len(kinds)] = torch.tensor(kinds)
+    count = torch.tensor([len(kinds) for _, kinds in said])
+    return points.to(device), labels.to(device), count.to(device)

@@ -1,0 +1,131 @@
+"""What tracking hands out: one frame at a time, with scores and what to be suspicious of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.tracking.arbitrate import Claims, paint
+from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.masks import Masks
+from napari_sam2.tracking.prompts import FramePrompts
+from napari_sam2.tracking.resample import logits_to_crops
+from napari_sam2.tracking.tidy import tidy
+
+LabelImage = npt.NDArray[np.int32]
+
+
+@dataclass
+class FrameResult:
+    """What tracking found on one frame.
+
+    Parameters
+    ----------
+    frame
+        Frame number.
+    labels
+        (Y, X) int32 label image of the frame, all cells.
+    scores
+        Object score (probability that the cell is there, 0..1) of each cell computed on this frame.
+    ious
+        Predicted IoU of each of their masks, 0..1.
+    areas
+        Pixels of each of them in `labels`.
+    suspects
+        Cells whose mask is doubtful and was not remembered, with the reason in words.
+    prompted
+        Cells whose mask on this frame comes from their prompts rather than from memory.
+    """
+
+    frame: int
+    labels: LabelImage
+    scores: dict[int, float] = field(default_factory=dict)
+    ious: dict[int, float] = field(default_factory=dict)
+    areas: dict[int, int] = field(default_factory=dict)
+    suspects: dict[int, str] = field(default_factory=dict)
+    prompted: frozenset[int] = frozenset()
+
+
+@dataclass
+class Found:
+    """Masks of some cells of one field scale.
+
+    Parameters
+    ----------
+    geometry
+        The field.
+    cells
+        N cell numbers.
+    masks
+        Of the N cells.
+    prompts
+        What was said on this frame about those of them that were prompted on it.
+    suspects
+        Those whose masks are doubtful, with the reason.
+    """
+
+    geometry: Geometry
+    cells: list[int]
+    masks: Masks
+    prompts: dict[int, FramePrompts] = field(default_factory=dict)
+    suspects: dict[int, str] = field(default_factory=dict)
+
+
+def merge(
+    frame: int, found: Sequence[Found], labels: LabelImage, locked: frozenset[int] = frozenset(), clean: bool = True
+) -> FrameResult:
+    """Arbitrate the masks of some cells on a frame that others already have pixels on.
+
+    Parameters
+    ----------
+    frame
+        Frame number.
+    found
+        Cells and their masks, in one or more groups.
+    labels
+        (Y, X) present labels of the frame; changed, and part of the result.
+    locked
+        Cells whose pixels stay as they are.
+    clean
+        Remove islands and fill holes of the painted cells.
+    """
+    shape = (labels.shape[0], labels.shape[1])
+    cells: list[int] = []
+    claims: list[Claims] = []
+    drawn: set[int] = set()
+    result = FrameResult(frame, labels)
+    for group in found:
+        crops, corners = logits_to_crops(group.masks.logits_nhw, group.masks.origins, group.geometry)
+        part = Claims.of_crops(crops.cpu().numpy(), corners, shape)
+        as_drawn = {
+            i: mask
+            for i, cell in enumerate(group.cells)
+            if cell in group.prompts
+            and (mask := group.prompts[cell].mask) is not None
+            and not group.prompts[cell].rounds
+        }
+        keep = ~np.isin(part.which, [i for i, cell in enumerate(group.cells) if i in as_drawn or cell in locked])
+        claims.append(Claims(part.which[keep] + len(cells), part.at[keep], part.logits[keep]))
+        for i, mask in as_drawn.items():
+            if group.cells[i] not in locked:
+                claims.append(Claims.of_mask(len(cells) + i, mask, shape))
+                drawn.add(group.cells[i])
+        cells += group.cells
+        scores = group.masks.object_logits_n.float().sigmoid().tolist()
+        result.scores.update(zip(group.cells, scores, strict=True))
+        result.ious.update(zip(group.cells, group.masks.iou_n.float().tolist(), strict=True))
+        result.suspects.update(group.suspects)
+        result.prompted |= frozenset(group.prompts)
+    free = [cell for cell in cells if cell not in locked]
+    if labels.any():
+        labels[np.isin(labels, free)] = 0
+    paint(labels, cells, Claims.join(claims), locked)
+    if clean:
+        tidy(labels, set(free) - drawn)
+    present, counts = np.unique(labels[labels > 0], return_counts=True)
+    count_of = dict(zip(present.tolist(), counts.tolist(), strict=True))
+    result.areas.update({cell: count_of.get(cell, 0) for cell in cells})
+    return result
