@@ -1,0 +1,83 @@
+"""Part 4: SEG, DET and TRA, computed by py-ctcmetrics from folders in the challenge's layout.
+
+The measures are those of the Cell Tracking Challenge (http://celltrackingchallenge.net/evaluation-methodology/; for DET
+and TRA Matula et al., PLoS ONE 10, e0144959, 2015). SEG is the mean overlap of true cells with the result that covers
+more than half of them, so it is counted on the frames with a segmentation truth only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks._quality.truth import Truth
+
+METRICS = ("SEG", "DET", "TRA")
+OPERATIONS = ("NS", "FN", "FP", "ED", "EA", "EC")
+
+
+def ctc_metrics(truth: Truth, labels: Any) -> dict[str, float]:
+    """Score a label image (T, Y, X) whose cells have the numbers of the truth.
+
+    Returns
+    -------
+    dict
+        SEG, DET, TRA, and the counts of the corrections that DET and TRA weigh: ``NS`` cells to split, ``FN`` to add,
+        ``FP`` to remove, ``ED``, ``EA``, ``EC`` links to delete, add, change.
+    """
+    from napari_sam2.export import save_labels
+
+    with tempfile.TemporaryDirectory(prefix="quality-") as folder:
+        gold, result = Path(folder) / "01_GT", Path(folder) / "01_RES"
+        write_truth(truth, gold)
+        parents = {child: mother for child, mother in truth.parents.items() if {child, mother} <= set(truth.cells)}
+        save_labels(labels, result, parents=parents, max_label=max(truth.cells))
+        return evaluate(result, gold)
+
+
+def write_truth(truth: Truth, folder: Path) -> None:
+    """Write the truth of the measured frames and cells in the challenge's layout."""
+    import tifffile
+
+    for kind in ("TRA", "SEG"):
+        (folder / kind).mkdir(parents=True)
+    rows = []
+    for cell in truth.cells:
+        frames = truth.present[cell]
+        mother = truth.parents.get(cell, 0)
+        rows.append(f"{cell} {frames[0]} {frames[-1]} {mother if mother in truth.cells else 0}\n")
+    (folder / "TRA" / "man_track.txt").write_text("".join(rows), encoding="ascii")
+    for t in range(truth.n_frames):
+        for kind, labels in (("TRA", truth.tracked(t)), ("SEG", truth.whole(t))):
+            if kind == "TRA" or (t in truth.segmented and labels.any()):
+                kept = np.where(np.isin(labels, truth.cells), labels, 0).astype(np.uint16)
+                name = "man_track" if kind == "TRA" else "man_seg"
+                tifffile.imwrite(folder / kind / f"{name}{t:04d}.tif", kept, compression="zlib")
+
+
+def evaluate(result: Path, gold: Path) -> dict[str, float]:
+    """Run py-ctcmetrics; a result without any cell has 0 everywhere."""
+    from ctc_metrics.scripts.evaluate import calculate_metrics, load_data
+
+    if not (result / "res_track.txt").read_text().strip():
+        return {**dict.fromkeys(METRICS, 0.0), **dict.fromkeys(OPERATIONS, float("nan"))}
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        computed, reference, tracks, segments, _, valid = load_data(str(result), str(gold), True, True, threads=1)
+        if not valid:
+            raise ValueError(f"py-ctcmetrics does not accept the result in {result}")
+        found = calculate_metrics(computed, reference, tracks, segments, list(METRICS), valid)
+    out = {name: float(found[name]) for name in METRICS}
+    out.update({name: float(found[f"AOGM_{name}"]) for name in OPERATIONS})
+    return out
+
+
+def summarise_ctc(data: dict[str, float]) -> dict[str, float]:
+    """The numbers of the table."""
+    return {name.lower() if name in METRICS else f"ctc_{name.lower()}": value for name, value in data.items()}

@@ -1,0 +1,108 @@
+"""What is measured: anything with the calls of `CellTracker`, made fresh for each measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from benchmarks._quality.truth import Truth
+
+Direction = Literal["forward", "backward", "both"]
+
+
+class Result(Protocol):
+    """One tracked frame; see `napari_sam2.tracking.FrameResult`."""
+
+    frame: int
+    labels: npt.NDArray[np.int32]
+    scores: dict[int, float]
+    ious: dict[int, float]
+
+
+class TrackerLike(Protocol):
+    """The calls of `napari_sam2.CellTracker` that are measured."""
+
+    labels: Any
+    lifetimes: dict[int, tuple[int, int]]
+
+    def add_click(self, cell: int, frame: int, yx: Sequence[float], foreground: bool = True) -> None:
+        """Click on a cell, or beside it."""
+
+    def add_box(self, cell: int, frame: int, box: Sequence[Sequence[float]]) -> None:
+        """Draw a box around a cell."""
+
+    def segment(self, frame: int, cells: Iterable[int] | None = None) -> npt.NDArray[np.int32]:
+        """Label image of the cells prompted on a frame."""
+        ...
+
+    def track(
+        self,
+        direction: Direction = "both",
+        frames: tuple[int, int] | None = None,
+        cells: Iterable[int] | None = None,
+        *,
+        only_stale: bool = False,
+    ) -> Iterator[Result]:
+        """Track the cells; yields frames."""
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table: a way of tracking.
+
+    Parameters
+    ----------
+    name
+        Model, or name of the baseline.
+    mode
+        "windows", "exact", ...; empty for the baseline.
+    key
+        Changes when the results may change: hash of the weights.
+    make
+        Makes a tracker without prompts for a movie.
+    """
+
+    name: str
+    mode: str
+    key: str
+    make: Callable[[Truth], TrackerLike]
+
+    @property
+    def title(self) -> str:
+        """Name and mode."""
+        return f"{self.name} ({self.mode})" if self.mode else self.name
+
+
+def network_method(model: str, mode: str, device: str) -> Method:
+    """A model of the catalogue or a checkpoint, with the tracker's default settings."""
+    from pathlib import Path
+
+    from napari_sam2.tracking import CellTracker
+    from napari_sam2.weights import load_model, weights_hash
+
+    network = load_model(model, device=device)
+    name = Path(model).stem if Path(model).is_file() else model
+    probe = CellTracker(np.zeros((1, 32, 32), np.uint8), model=network, mode=mode, limits=(0, 1))  # type: ignore[arg-type]
+
+    def make(truth: Truth) -> TrackerLike:
+        return CellTracker(truth.images, model=network, mode=mode)  # type: ignore[arg-type]
+
+    return Method(name, probe.mode, weights_hash(network), make)
+
+
+def baseline_method() -> Method:
+    """Otsu, watershed and the nearest overlap: what one gets without any training."""
+    from benchmarks._quality.otsu import OtsuTracker
+
+    segmented: dict[str, dict[int, npt.NDArray[np.int32]]] = {}
+
+    def make(truth: Truth) -> TrackerLike:
+        return OtsuTracker(truth.images, segmented.setdefault(truth.name, {}))
+
+    return Method("otsu + watershed", "", "otsu", make)
