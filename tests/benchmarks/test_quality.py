@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from movies import FRAMES, SIDE, Oracle, make_truth, write_movie  # noqa: E402
+from tiny_ctc import FRAMES, SIDE, Oracle, make_truth, write_movie  # noqa: E402
 
 from benchmarks._data import CtcMovie  # noqa: E402
 from benchmarks._quality.clicked import Clicked, summarise_work, work_left  # noqa: E402
