@@ -51,27 +51,28 @@ def run_demo(options: DemoOptions) -> Score:
         raise FileExistsError(
             f"{folder} holds an earlier demo ({', '.join(present)}): name another --out, or --overwrite"
         )
-    folder.mkdir(parents=True, exist_ok=True)
 
     console = err()
     with console.status("Making a movie"):
         side = options.size
         made = make_preset(options.kind, frames=options.frames, size=(side, side), seed=options.seed)
-    _save_movie(folder / MOVIE, made.frames)
-    save_labels(made.labels, folder / TRUTH, parents=made.parents, overwrite=options.overwrite)
     prompts = click_at_first_sight(made.labels)
     if not prompts:
         raise ValueError("this movie shows no cell that could be clicked: try another --seed or a larger --size")
-    write_prompts(folder / PROMPTS, prompts)
     daughters = sum(prompt.cell in made.parents for prompt in prompts)
     console.print(
         f"A synthetic movie ({options.kind}, {options.frames} frames of {side} x {side}): {len(prompts)} cells, each "
         f"clicked once where it first appears, {daughters} of them daughters of a division."
     )
-
     movie = Movie(made.frames)
     tracker = make_tracker(movie, options.model, options.device)
-    add_prompts(tracker, prompts, folder / PROMPTS)
+    add_prompts(tracker, prompts, PROMPTS)
+
+    # written only now, so that a missing model leaves no half of a demo
+    folder.mkdir(parents=True, exist_ok=True)
+    _save_movie(folder / MOVIE, made.frames)
+    save_labels(made.labels, folder / TRUTH, parents=made.parents, overwrite=options.overwrite)
+    write_prompts(folder / PROMPTS, prompts)
     score = Score({prompt.cell: prompt.frame for prompt in prompts})
     pictured: dict[int, npt.NDArray[Any]] = {}
     wanted = set(np.linspace(0, options.frames - 1, PICTURED_FRAMES).round().astype(int).tolist())
