@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
-from napari_sam2.network.conv_trunk import ConvNorm
+from napari_sam2.network.conv_trunk import ConvNorm, ConvTrunk
 from napari_sam2.network.model import Sam2
 
 
-def fold_norms(model: Sam2) -> Sam2:
-    """Fold the batch normalisations of a convolutional trunk into its convolutions, in place.
+def folded(model: Sam2) -> Sam2:
+    """Make an inference copy of a network whose trunk has batch normalisations, folded into its convolutions.
 
-    Only for inference, and only once: names of parameters change, so the model can no longer be saved as a checkpoint.
-    Other trunks are left as they are.
+    Parameters of the copy have other names, so it cannot be saved as a checkpoint.
 
     Returns
     -------
     Sam2
-        The same model.
+        A copy in channels-last layout; the model itself where there is nothing to fold.
     """
-    for module in model.modules():
+    if not isinstance(model.image_encoder.trunk, ConvTrunk):
+        return model
+    copied = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    for module in copied.modules():
         if isinstance(module, ConvNorm) and isinstance(module[1], nn.BatchNorm2d):
             _fold(module)
-    return model
+    return copied
 
 
 @torch.no_grad()

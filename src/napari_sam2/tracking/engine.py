@@ -65,6 +65,7 @@ class Engine:
             self.model.device,
             self.model.dtype,
             keep_keys=self.settings.window is not None,
+            recent=self.settings.recent,
         )
 
     @torch.inference_mode()

@@ -8,6 +8,7 @@ features of a cell do not depend on where pages meet, up to what the halo leaves
 from __future__ import annotations
 
 import math
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from napari_sam2.network import Sam2, normalise
 from napari_sam2.network.config import TOKEN_STRIDE
+from napari_sam2.network.fold import folded
 from napari_sam2.tracking.disk_cache import DiskCache
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.movie import Movie
@@ -64,6 +66,7 @@ class FeatureSource:
     def __init__(self, model: Sam2, movie: Movie, budget: int = DEFAULT_BUDGET, disk: DiskCache | None = None) -> None:
         self.disk = disk
         self.model = model
+        self._encoder = folded(model)
         self.movie = movie
         self.budget = budget
         self._pages: OrderedDict[PageKey, tuple[Tensor, ...]] = OrderedDict()
@@ -107,6 +110,22 @@ class FeatureSource:
             maps.append(atlas[table[y // high, x // wide], y % high, x % wide].permute(0, 3, 1, 2))
         return WindowFeatures(*maps)
 
+    def page_bytes(self, geometry: Geometry) -> int:
+        """Bytes of one page of features."""
+        side, config = page_side(geometry), self.model.config
+        channels = (config.width, config.width // 4, config.width // 8)
+        values = sum(c * k * k for c, k in zip(channels, ELEMENTS, strict=True))
+        return side[0] * side[1] * values * self.model.no_mem_embed.element_size()
+
+    @torch.inference_mode()
+    def time_page(self, geometry: Geometry, frame: int) -> float:
+        """Seconds that it takes to encode one page, without keeping it."""
+        image = self._region(geometry, frame, (0, 0), page_side(geometry), page_halo(geometry))[None]
+        image = image.to(self.model.device, self.model.dtype, memory_format=torch.channels_last)
+        began = time.perf_counter()
+        self._encoder.encode_image(image).stride16.sum().item()
+        return time.perf_counter() - began
+
     def forget(self) -> None:
         """Drop everything that is kept."""
         self._pages.clear()
@@ -143,7 +162,7 @@ class FeatureSource:
         halo = page_halo(geometry)
         images = torch.stack([self._region(geometry, frame, page, side, halo) for _, _, page in keys])
         images = images.to(self.model.device, self.model.dtype, memory_format=torch.channels_last)
-        features = self.model.encode_image(images)
+        features = self._encoder.encode_image(images)
         maps = (features.stride16, features.stride8, features.stride4)
         for i, key in enumerate(keys):
             page = tuple(

@@ -38,6 +38,8 @@ class MemoryBank:
         Where and how memories are kept.
     keep_keys
         Keep the projected keys of memories too: more memory, less work on every later frame.
+    recent
+        Recent memories that are looked at; None takes all that the network has times for.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class MemoryBank:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         keep_keys: bool = False,
+        recent: int | None = None,
     ) -> None:
         self.config = config
         self.max_pointers = min(config.max_pointers, frames) if config.pointer_span is None else config.max_pointers
         self.pointer_span = config.pointer_span or max(1.0, self.max_pointers - 1.0)
-        ring = config.recent_frames if history is None else history
+        self.recent_frames = config.recent_frames if recent is None else min(recent, config.recent_frames)
+        ring = max(1, self.recent_frames) if history is None else history
         pointer_ring = config.max_pointers if history is None else history
         shape = (config.memory_width, *window)
         self.fixed = torch.zeros((cells, conditioning, *shape), device=device, dtype=dtype)
@@ -154,7 +158,7 @@ class MemoryBank:
             None where none of the cells has any memory.
         """
         fixed_ok = self.fixed_frame[rows] != EMPTY
-        recents = np.array([frame - step * d for d in range(1, self.config.recent_frames + 1)])
+        recents = np.array([frame - step * d for d in range(1, self.recent_frames + 1)], np.int64)
         recent_slots = recents % self.recent.shape[1]
         recent_ok = self.recent_frame[np.ix_(rows, recent_slots)] == recents
         behind = fixed_ok & ((frame - self.fixed_frame[rows]) * step >= 0)

@@ -17,10 +17,8 @@ class Settings:
         Model pixels that a typical cell should span: small cells are scaled up to it, large ones down.
     window_slack
         Tokens that a cell may leave the middle of its window before the window follows.
-    conditioning
-        Prompted frames that a frame looks back (and ahead) to: the nearest one on each side.
     recent
-        Spatial memories of recent frames.
+        Spatial memories of recent frames that are looked at, at most as many as the network has times for.
     chunk
         Most cells in one batch.
     tidy
@@ -51,7 +49,6 @@ class Settings:
     window: int | None = 16
     target_diameter: float = 40.0
     window_slack: float = 2.0
-    conditioning: int = 2
     recent: int = 6
     chunk: int = 64
     tidy: bool = True

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.tracking.disk_cache import DiskCache
 from napari_sam2.tracking.engine import Engine
+from napari_sam2.tracking.estimate import Estimate, estimate
 from napari_sam2.tracking.features import DEFAULT_BUDGET, FeatureSource
 from napari_sam2.tracking.labels import check_labels, make_labels, read_frame
 from napari_sam2.tracking.masks import join_masks
@@ -59,6 +61,8 @@ class CellTracker:
         Overrides of the tracking settings.
     cache_bytes
         Bytes of features kept for frames seen before.
+    cache_folder
+        Folder in which features are kept for the next time this movie is opened; None keeps them in memory only.
 
     Examples
     --------
@@ -82,6 +86,7 @@ class CellTracker:
         locked: Callable[[int], Iterable[int]] | None = None,
         settings: Settings | None = None,
         cache_bytes: int = DEFAULT_BUDGET,
+        cache_folder: str | os.PathLike[str] | None = None,
     ) -> None:
         self.movie = movie if isinstance(movie, Movie) else Movie(movie, limits=limits)
         diameter = None if cell_diameter is None else _check_diameter(cell_diameter)
@@ -94,7 +99,8 @@ class CellTracker:
         #: (first, last) frame of cells that are known to be born, to divide or to leave; they are not tracked beyond.
         self.lifetimes: dict[int, tuple[int, int]] = {}
         self._locked = locked
-        self._features = FeatureSource(self.model, self.movie, cache_bytes)
+        disk = None if cache_folder is None else _disk_cache(cache_folder, self.movie, self.model)
+        self._features = FeatureSource(self.model, self.movie, cache_bytes, disk)
         self._engine = Engine(self.model, self._features, self.settings)
         native = self.model.config.image_size if _has_native_size(self.model) else None
         self._scales = Scales(self._engine, self.prompts, diameter, native)
@@ -216,6 +222,18 @@ class CellTracker:
                 yield result
             self._done.update({(s.cell, s.start, s.step): self._signature(s) for s in part})
 
+    def estimate(
+        self,
+        direction: Direction = "both",
+        frames: tuple[int, int] | None = None,
+        cells: Iterable[int] | None = None,
+    ) -> Estimate:
+        """Estimate time and memory of `track` with the same arguments, by tracking a few cells for one frame."""
+        span = (0, self.movie.n_frames) if frames is None else (int(frames[0]), int(frames[1]))
+        segments = plan(self.prompts, direction, span, cells, self.lifetimes)
+        groups = self._scales.group(sorted({s.cell for s in segments}))
+        return estimate([(a, [s for s in segments if s.cell in set(own)]) for a, own in groups], self.movie.n_frames)
+
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the labels: ``.ome.zarr``, ``.tif``, or a folder in the Cell Tracking Challenge's layout."""
         from napari_sam2.export import save_labels
@@ -271,6 +289,12 @@ def _load(model: str | os.PathLike[str] | Sam2, device: str, dtype: str | None) 
 
         return load_model(model, device=device, dtype=dtype)
     return model.eval()
+
+
+def _disk_cache(folder: str | os.PathLike[str], movie: Movie, model: Sam2) -> DiskCache:
+    from napari_sam2.weights import weights_hash
+
+    return DiskCache(folder, movie.fingerprint(), movie.limits, movie.channels, weights_hash(model))
 
 
 def _check_diameter(value: float) -> float:
