@@ -16,7 +16,7 @@ from napari_sam2.network.model import Sam2
 from napari_sam2.training.batches import TOKEN, BatchBuilder, BatchPlan, window_origin
 from napari_sam2.training.checkpoint import load_checkpoint
 from napari_sam2.training.export_weights import export_weights, half
-from napari_sam2.training.forward import Trainee
+from napari_sam2.training.forward import Trainee, draw_timing
 from napari_sam2.training.loader import BatchData, load_batches, reversed_clip
 from napari_sam2.training.loop import RunOptions, Trainer
 from napari_sam2.training.losses import LossWeights
@@ -203,3 +203,10 @@ def test_exports_repeat_byte_for_byte_and_load(tmp_path: Path) -> None:
 def test_a_diverged_run_is_not_exported() -> None:
     with pytest.raises(ValueError, match="half precision"):
         half("weight", torch.tensor([1e6]))
+
+
+def test_remembered_times_are_those_that_long_movies_ask_for() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = [draw_timing(generator) for _ in range(400)]
+    assert {t.stretch for t in drawn} == {1, 2, 3}
+    assert min(t.before for t in drawn) == 0 and max(t.before for t in drawn) > 200

@@ -26,6 +26,11 @@ from napari_sam2.training.prompts import ABSENT, correction_clicks
 CORRECTED_SHARE = 0.5  # of prompted rows that get a round of correction clicks
 CORRECTED_CLIPS = 0.25  # of batches in which tracking is corrected on one frame
 CORRECTED_BELOW = 0.9  # IoU under which a followed cell is corrected
+# Clips are short and movies long: a clip's frames may stand for every second or third frame (what lies between is then
+# not remembered), and its prompted frame may lie far back. So all times that tracking asks for are trained.
+STRETCHES, STRETCH_ODDS = (1, 2, 3), (0.6, 0.25, 0.15)
+FAR_BACK_SHARE = 0.5
+FAR_BACK_FRAMES = 400.0
 
 
 @dataclass
@@ -73,6 +78,21 @@ class _Slot:
     frame: Tensor  # (N,)
     conditioning: Tensor  # (N,) bool
     valid: Tensor  # (N,) bool
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How a clip's frames stand in the movie it plays: frames between two of its frames, and before its second one."""
+
+    stretch: int = 1
+    before: int = 0
+
+
+def draw_timing(generator: torch.Generator) -> Timing:
+    """Draw how long ago the remembered frames of a clip shall seem."""
+    kind = int(torch.multinomial(torch.tensor(STRETCH_ODDS), 1, generator=generator))
+    far, depth = torch.rand(2, generator=generator).tolist()
+    return Timing(STRETCHES[kind], int(FAR_BACK_FRAMES**depth) if far < FAR_BACK_SHARE else 0)
 
 
 class Trainee(nn.Module):
@@ -207,10 +227,13 @@ class Trainee(nn.Module):
         """Remember the prompted frames, then go through the clip frame by frame."""
         length = batch.track_image.shape[1]
         second = batch.track_second
-        first = self._slot(row_windows, rows, batch.track_first, torch.zeros_like(second), second >= -1)
+        timing = draw_timing(generator) if correct else Timing()
+        start = torch.full_like(second, -timing.before)
+        first = self._slot(row_windows, rows, batch.track_first, start, second >= -1)
         slots = [first]
         if bool((second >= 0).any()):
-            slots.append(self._slot(row_windows, rows, second.clamp(min=0), batch.second_frame, second >= 0))
+            frame = batch.second_frame * timing.stretch
+            slots.append(self._slot(row_windows, rows, second.clamp(min=0), frame, second >= 0))
         corrected_at = -1
         if correct and float(torch.rand((), generator=generator)) < CORRECTED_CLIPS:
             corrected_at = int(torch.randint(1, length, (), generator=generator)) if length > 1 else -1
@@ -223,7 +246,7 @@ class Trainee(nn.Module):
             windows = self._gather(features, batch.track_image[:, t], batch.track_origin[:, t])
             target = batch.track_target[:, t].float() / SOFT
             present = batch.track_present[:, t]
-            conditioned = self.model.attend(windows.stride16, self._memory(slots, t, windows.origin))
+            conditioned = self.model.attend(windows.stride16, self._memory(slots, t * timing.stretch, windows.origin))
             decoded = self._decode(conditioned, windows.stride8, windows.stride4, nothing)
             tracked = batch.second_frame != t
             losses = cell_losses(
@@ -266,7 +289,7 @@ class Trainee(nn.Module):
             memory = self.model.encode_memory(
                 windows.stride16, upscale_logits(answer.logits_nhw.detach()), answer.object_logits_n, conditioning
             )
-            frame = torch.full_like(second, t)
+            frame = torch.full_like(second, t * timing.stretch)
             slots.append(_Slot(memory, windows.origin, answer.pointer_nc, frame, conditioning, tracked))
         output.track_logits = torch.stack([x.detach() for x in logits], 1)
         output.track_scores = torch.stack([x.detach() for x in scores], 1)
@@ -282,13 +305,13 @@ class Trainee(nn.Module):
         )
         return _Slot(memory, windows.origin[index], rows.pointer_nc[index], frame, hard, valid)
 
-    def _memory(self, slots: list[_Slot], t: int, origin: Tensor) -> MemoryBatch:
-        """What may be looked at on frame `t`: all conditioning frames, the recent ones, and pointers of the past."""
+    def _memory(self, slots: list[_Slot], now: int, origin: Tensor) -> MemoryBatch:
+        """What may be looked at on frame `now`: all conditioning frames, the recent ones, and pointers of the past."""
         config = self.model.config
         frame = torch.stack([s.frame for s in slots], 1)
         conditioning = torch.stack([s.conditioning for s in slots], 1)
         valid = torch.stack([s.valid for s in slots], 1)
-        distance = t - frame
+        distance = now - frame
         recent = (distance >= 1) & (distance <= config.recent_frames)
         # The last temporal embedding is that of conditioning frames, whatever their distance.
         steps = (distance - 1).clamp(0, config.recent_frames - 1)
@@ -302,7 +325,7 @@ class Trainee(nn.Module):
             pointers_npc=torch.stack([s.pointer for s in slots], 1),
             pointer_time_np=distance.float(),
             pointer_valid_np=valid & (distance >= 1),
-            pointer_span=float(config.max_pointers - 1),
+            pointer_span=config.pointer_span or float(config.max_pointers - 1),
             all_valid=bool((valid & (conditioning | recent) & (distance >= 1)).all()),
         )
 
