@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -41,12 +42,14 @@ class Cache:
     use: bool = True
 
     def get(self, truth: Truth, method: Method, part: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return a part's result; computed and kept if it is not there."""
+        """Return a part's result; computed and kept if it is not there. Its "cost" tells the seconds it took."""
         file = self.file(truth, method, part)
         if self.use and file.is_file():
             known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             return known
+        before, cpu = time.perf_counter(), time.process_time()
         found = compute()
+        found["cost"] = {"wall": time.perf_counter() - before, "cpu": time.process_time() - cpu}
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / ".gitignore").write_text("*\n", encoding="ascii")
         unfinished = file.with_suffix(".part")

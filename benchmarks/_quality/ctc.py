@@ -78,6 +78,6 @@ def evaluate(result: Path, gold: Path) -> dict[str, float]:
     return out
 
 
-def summarise_ctc(data: dict[str, float]) -> dict[str, float]:
+def summarise_ctc(data: dict[str, Any]) -> dict[str, float]:
     """The numbers of the table."""
-    return {name.lower() if name in METRICS else f"ctc_{name.lower()}": value for name, value in data.items()}
+    return {n.lower() if n in METRICS else f"ctc_{n.lower()}": data[n] for n in (*METRICS, *OPERATIONS)}

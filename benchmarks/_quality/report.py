@@ -73,6 +73,8 @@ TABLES: dict[str, tuple[tuple[str, str, int], ...]] = {
     ),
 }
 
+TABLES["Time"] = tuple((f"seconds_{part}", part, 0) for part in ("one-click", "follow", "ctc", "work"))
+
 EXPLANATIONS = {
     "One click": "Each cell on its first frame, one click (or one box) at its most interior point, by itself; then "
     "clicks at the middle of the largest error until the IoU is 0.8, ten at most.",
@@ -85,6 +87,7 @@ EXPLANATIONS = {
     "Challenge measures": "The same clicks without corrections, scored by py-ctcmetrics. When a cell leaves or dies, "
     "the tracker has to notice by itself.",
     "Object score": "The cells of *Follow* after the clicked frame. A cell that has divided or left counts as absent.",
+    "Time": "Seconds that each part took when it was run, with everything around it.",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from benchmarks._quality.one_click import Tick, one_click, summarise_one_click
 from benchmarks._quality.picture import Strip
 from benchmarks._quality.trackers import Method
 from benchmarks._quality.truth import Truth
+
+Row = dict[str, Any]
+Measure = Callable[[str, Callable[[Tick], Row]], Row]
 
 PARTS = ("one-click", "follow", "score", "ctc", "work")
 
@@ -59,43 +62,44 @@ class Runner:
                 task = progress.add_task(f"{truth.name}, {method.title}: {part}", total=1.0)
                 return lambda share: progress.update(task, completed=share)
 
+            def measure(part: str, compute: Callable[[Tick], dict[str, Any]]) -> dict[str, Any]:
+                data = self.cache.get(truth, method, part, lambda: compute(ticker(part)))
+                row[f"seconds_{part}"], row[f"cpu_seconds_{part}"] = data["cost"]["wall"], data["cost"]["cpu"]
+                return data
+
             if "one-click" in parts:
-                data = self.cache.get(
-                    truth, method, "one-click", lambda: one_click(truth, method.make, ticker("one-click"))
-                )
+                data = measure("one-click", lambda tick: one_click(truth, method.make, tick))
                 row.update(summarise_one_click(data))
                 curves["click"] = sorted(data["click"])
             if "follow" in parts or "score" in parts:
-                data = self.cache.get(truth, method, "follow", lambda: self._follow(truth, method, ticker("follow")))
+                data = measure("follow", lambda tick: self._follow(truth, method, tick))
                 if "follow" in parts:
                     row.update(summarise_follow(data))
                     curves["distance"] = distance_curve(data)
                 if "score" in parts:
                     row.update(summarise_score(data))
-            self._clicked(truth, method, parts, ticker, row, curves)
+            self._clicked(truth, method, parts, measure, row, curves)
         row["curves"] = curves
         return row
 
-    def _clicked(self, truth: Truth, method: Method, parts: Sequence[str], ticker: Any, row: Any, curves: Any) -> None:
+    def _clicked(
+        self, truth: Truth, method: Method, parts: Sequence[str], measure: Measure, row: Row, curves: Row
+    ) -> None:
         made: list[Clicked] = []
 
-        def clicked() -> Clicked:  # made once for both parts, and only where one of them is not known
+        def clicked(tick: Tick) -> Clicked:  # made once for both parts, and only where one of them is not known
             if not made:
-                made.append(Clicked(truth, method.make, ticker("each new cell clicked")))
+                made.append(Clicked(truth, method.make, tick))
             return made[0]
 
-        if "work" in parts and not self.cache.has(truth, method, "work"):
-            parts = [*parts, "ctc"]  # to be scored before the corrections change the labels
-        if "ctc" in parts:
-            data = self.cache.get(truth, method, "ctc", lambda: self._ctc(truth, method, clicked()))
-            row.update(summarise_ctc(data))
+        work_is_new = "work" in parts and not self.cache.has(truth, method, "work")
+        if "ctc" in parts or work_is_new:  # scored before the corrections change the labels
+            row.update(summarise_ctc(measure("ctc", lambda tick: self._ctc(truth, method, clicked(tick)))))
         if "work" in parts:
-            done = self.cache.get(
-                truth, method, "work", lambda: work_left(clicked(), ticker("corrections"), self.max_rounds)
-            )
-            row.update(summarise_work(done))
-            scale = 1000 / done["cell_frames"]
-            curves["work"] = ([n * scale for n in done["corrections"]], [n * scale for n in done["wrong"]])
+            data = measure("work", lambda tick: work_left(clicked(tick), tick, self.max_rounds))
+            row.update(summarise_work(data))
+            scale = 1000 / data["cell_frames"]
+            curves["work"] = ([n * scale for n in data["corrections"]], [n * scale for n in data["wrong"]])
 
     def _follow(self, truth: Truth, method: Method, tick: Tick) -> dict[str, Any]:
         start, cells = truth.first_cells
