@@ -1,0 +1,104 @@
+"""What a session needs of the tracker, and the real one behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from napari_sam2.session.labels import LabelStore
+from napari_sam2.tracking.movie import Movie
+from napari_sam2.tracking.plan import Segment
+from napari_sam2.tracking.prompts import PromptBook
+
+if TYPE_CHECKING:
+    from napari_sam2.tracking import FrameResult
+
+
+class Engine(Protocol):
+    """Tracks segments: `CellTracker` in real life, something quick in tests."""
+
+    prompts: PromptBook
+
+    @property
+    def weights_hash(self) -> str:
+        """Which weights these are."""
+
+    @property
+    def cell_diameter(self) -> float:
+        """Typical diameter of a cell in pixels, taken from the prompts where it was not given."""
+
+    def level(self, cell: int) -> int:
+        """Which field scale a cell is tracked in."""
+
+    def run(
+        self, segments: list[Segment], frames: tuple[int, int], held: Callable[[int], Iterable[int]]
+    ) -> Iterator[FrameResult]:
+        """Track segments over a range of frames; cells that are held on a frame keep their pixels there."""
+
+
+EngineMaker = Callable[[Movie, dict[str, Any], LabelStore], Engine]
+"""From a movie, the settings of the session and its labels to an engine."""
+
+
+class _Port:
+    """The session's labels as the tracker sees them: it reads them; what it writes goes through the session."""
+
+    def __init__(self, labels: LabelStore) -> None:
+        self._labels = labels
+        self.shape, self.dtype, self.ndim = labels.shape, labels.dtype, 3
+
+    def __getitem__(self, frame: int) -> Any:
+        return self._labels.read(frame)
+
+    def __setitem__(self, frame: int, image: object) -> None:
+        """The session gets the same image as the result, and writes it with its log."""
+
+
+class TrackerEngine:
+    """The real tracker.
+
+    Parameters
+    ----------
+    movie, meta, labels
+        Of the session.
+    """
+
+    def __init__(self, movie: Movie, meta: dict[str, Any], labels: LabelStore) -> None:
+        from napari_sam2.tracking import CellTracker, Settings
+        from napari_sam2.weights import weights_hash
+
+        self._held: Callable[[int], Iterable[int]] = lambda frame: ()
+        settings = meta.get("settings")
+        self.tracker = CellTracker(
+            movie,
+            model=meta["model"]["name"],
+            device=meta.get("device") or "auto",
+            cell_diameter=meta.get("cell_diameter"),
+            mode=meta.get("mode") or "auto",
+            labels=_Port(labels),
+            locked=lambda frame: self._held(frame),
+            settings=Settings(**settings) if settings else None,
+        )
+        self.prompts = self.tracker.prompts
+        self._hash = weights_hash(self.tracker.model)
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 of the weights."""
+        return self._hash
+
+    @property
+    def cell_diameter(self) -> float:
+        """Typical diameter of a cell in pixels."""
+        return float(self.tracker.cell_diameter)
+
+    def level(self, cell: int) -> int:
+        """Octaves between a cell and the typical one."""
+        return int(self.tracker._scales.level(cell))
+
+    def run(
+        self, segments: list[Segment], frames: tuple[int, int], held: Callable[[int], Iterable[int]]
+    ) -> Iterator[FrameResult]:
+        """Track segments; see `Engine`."""
+        self._held = held
+        return self.tracker._track(segments, frames)

@@ -1,0 +1,125 @@
+"""Steps of the history: making them, taking them back, doing them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.session.change import Change
+from napari_sam2.session.document import Document, now
+from napari_sam2.session.errors import Refused
+from napari_sam2.session.events import Changed, Signal
+
+if TYPE_CHECKING:
+    from napari_sam2.session.engine import Engine
+    from napari_sam2.session.stale import Stale
+
+ENGINE_SETTINGS = {"cell_diameter", "limits", "mode", "model", "settings", "device"}
+"""Settings that the tracker takes when it is made."""
+
+
+class History:
+    """The part of a session that makes entries of the log and goes back and forth among them."""
+
+    document: Document
+    changed: Signal[Changed]
+    stale_index: Stale
+    _engine: Engine | None
+    _step: int | None
+    _in_step: bool
+
+    def after_entry(self) -> None:
+        """Do what is due after every entry, undo and redo."""
+
+    # changes ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def change(self, verb: str, args: Mapping[str, Any], opened: bool = False) -> Iterator[Change]:
+        """Make one entry of the log; what actions are built with."""
+        with self.document.lock:
+            change = Change(self.document, verb, args, self._step, opened)
+            with change:
+                yield change
+            if self._in_step and self._step is None:
+                self._step = change.entry
+            assert change.event is not None
+            if any(key in ENGINE_SETTINGS for key in change.settings) and not opened:
+                self._engine = None
+        self.emit(change.event)
+        if not opened:
+            self.after_entry()
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Have all actions inside the block be one step of the history; an error takes all of them back."""
+        if self._in_step:
+            yield
+            return
+        self._in_step = True
+        try:
+            yield
+        except Exception:
+            if self._step is not None and self.document.open_entry is None:
+                self._turn(forward=False, drop=True)
+            raise
+        finally:
+            self._in_step, self._step = False, None
+
+    @property
+    def can_undo(self) -> str | None:
+        """Name of the action that `undo` would take back; None for nothing."""
+        return self._name(self.document.done)
+
+    @property
+    def can_redo(self) -> str | None:
+        """Name of the action that `redo` would do again; None for nothing."""
+        return self._name(self.document.undone)
+
+    def _name(self, steps: list[list[int]]) -> str | None:
+        return str(self.document.journal[steps[-1][0]]["verb"]) if steps else None
+
+    def undo(self) -> str:
+        """Take back the last step, prompts and labels together; returns its name.
+
+        Raises
+        ------
+        Refused
+            If there is none, or tracking is running.
+        """
+        return self._turn(forward=False)
+
+    def redo(self) -> str:
+        """Do again the last step that was undone; returns its name."""
+        return self._turn(forward=True)
+
+    def _turn(self, forward: bool, drop: bool = False) -> str:
+        document = self.document
+        document.check_writable()
+        steps = document.undone if forward else document.done
+        if not steps:
+            raise Refused(f"there is nothing to {'redo' if forward else 'undo'}")
+        with document.lock:
+            entries = list(steps[-1]) if forward else list(reversed(steps[-1]))
+            lines = [document.journal[entry] for entry in entries]
+            said = {"time": now(), "redo" if forward else "undo": entries}
+            at = document.journal.append({**said, "drop": True} if drop else said)
+            document.move(forward)
+            if drop:
+                document.undone.pop()
+            events = [document.do_entry(line, forward, at) for line in lines]
+            if any(key in ENGINE_SETTINGS for line in lines for key, _ in line["ops"].get("meta", [])):
+                self._engine = None
+        for event in events:
+            self.emit(event)
+        self.after_entry()
+        return str(lines[0 if forward else -1]["verb"])
+
+    def emit(self, event: Changed) -> None:
+        """Tell everyone, the index of stale frames first."""
+        self.stale_index.forget(event.cells)
+        self.changed.emit(event)
+
+    def history(self) -> list[dict[str, Any]]:
+        """The log: every action with its time, also undone ones."""
+        return [self.document.journal[i] for i in range(len(self.document.journal))]

@@ -1,0 +1,72 @@
+"""The movie of a session: where it is, and how it is known again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from napari_sam2.session.errors import MovieNotFound, WrongMovie
+from napari_sam2.tracking.movie import Movie
+
+Address = str | os.PathLike[str]
+
+
+def describe_movie(movie: Movie, address: str | None) -> dict[str, Any]:
+    """What a session notes about its movie."""
+    return {
+        "address": address,
+        "shape": list(movie.shape),
+        "dtype": movie.dtype.name,
+        "axes": movie.axes,
+        "channels": list(movie.channels),
+        "fingerprint": movie.fingerprint(),
+    }
+
+
+def as_movie(movie: Any, limits: Any = None, channels: Any = None, axes: str | None = None) -> tuple[Movie, str | None]:
+    """Return a movie and its address, from an array, a `Movie`, or a path."""
+    if isinstance(movie, Movie):
+        return movie, None
+    if isinstance(movie, str | os.PathLike):
+        from napari_sam2.export import open_movie
+
+        path = Path(movie).expanduser().absolute()
+        return Movie(open_movie(path).data, limits=limits, channels=channels, axes=axes), str(path)
+    return Movie(movie, limits=limits, channels=channels, axes=axes), None
+
+
+def find_movie(folder: Path, meta: dict[str, Any], movie: Any, force: bool) -> tuple[Movie, str | None]:
+    """Return the movie of a session, from where it was or from what the user passes, and its address.
+
+    Raises
+    ------
+    MovieNotFound
+        If it is not where it was, and none is passed.
+    WrongMovie
+        If what is there, or was passed, is another movie (unless forced, where at least its shape has to fit).
+    """
+    noted = meta["movie"]
+    address: str | None = noted["address"]
+    if movie is None:
+        if address is None:
+            raise MovieNotFound(folder, None)
+        try:
+            found, where = as_movie(address, meta["limits"], tuple(noted["channels"]))
+        except (OSError, ValueError) as error:
+            raise MovieNotFound(folder, address, f" ({error})") from error
+    else:
+        own = None if isinstance(movie, str | os.PathLike | Movie) else noted["axes"]
+        own = own if own is not None and len(own) == getattr(movie, "ndim", len(own)) else None
+        found, where = as_movie(movie, meta["limits"], tuple(noted["channels"]), own)
+    name = where or "the movie that was passed"
+    if list(found.shape) != noted["shape"]:
+        raise WrongMovie(
+            f"{name} is {tuple(found.shape)} (T, C, Y, X), the session's is {tuple(noted['shape'])}: pass that one"
+        )
+    if not force and found.fingerprint() != noted["fingerprint"]:
+        raise WrongMovie(
+            f"{name} has the shape of the session's movie, but other content: pass the right one, or force=True if it "
+            "was only converted"
+        )
+    return found, where or address

@@ -1,0 +1,242 @@
+"""Tracking in a session: only what is needed, a frame at a time into the log, stopped at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from napari_sam2.session import runs as label_runs
+from napari_sam2.session.change import Change
+from napari_sam2.session.deltas import LABELS, ROWS
+from napari_sam2.session.document import now
+from napari_sam2.session.errors import Refused, StorageProblem
+from napari_sam2.session.events import Changed
+from napari_sam2.session.stale import Anchor, BoolFrames
+from napari_sam2.session.table import REVIEWS, STATES, measure, pack_change
+from napari_sam2.tracking.plan import Direction, Segment, plan
+
+if TYPE_CHECKING:
+    from napari_sam2.session.session import Session
+    from napari_sam2.tracking import FrameResult
+
+What = Literal["needed", "stale", "prompted", "all"]
+WHATS: tuple[What, ...] = ("needed", "stale", "prompted", "all")
+PRESENT, HIDDEN = STATES.index("present"), STATES.index("hidden")
+KEPT_STATES = (STATES.index("left"), STATES.index("dead"), STATES.index("divided"))
+"""Where a person said what became of a cell, tracking that finds nothing does not say otherwise."""
+
+
+@dataclass
+class Work:
+    """What a run has to do.
+
+    Parameters
+    ----------
+    segments
+        What is tracked.
+    wanted
+        Frames (T,) of each cell that are written.
+    anchors
+        Of each cell.
+    """
+
+    segments: list[Segment]
+    wanted: dict[int, BoolFrames]
+    anchors: dict[int, dict[int, Anchor]]
+
+    @property
+    def frames(self) -> int:
+        """Number of cell-frames that will be written."""
+        return int(sum(w.sum() for w in self.wanted.values()))
+
+
+def find_work(
+    session: Session, cells: Iterable[int] | None, frames: tuple[int, int] | None, direction: Direction, what: What
+) -> Work:
+    """Find out what has to be tracked.
+
+    Parameters
+    ----------
+    session
+        The session.
+    cells
+        Which cells; all with prompts when None.
+    frames
+        (first, one past the last) frame; all when None.
+    direction
+        As in `tracking.plan`.
+    what
+        ``"needed"``: stale frames and those never tracked; ``"stale"``: only stale ones; ``"prompted"``: of these only
+        the prompted frames themselves; ``"all"``: everything again.
+    """
+    if what not in WHATS:
+        raise ValueError(f"what must be one of {', '.join(WHATS)}; got {what!r}")
+    document = session.document
+    span = (0, document.frames) if frames is None else (int(frames[0]), int(frames[1]))
+    known = {cell: session.stale_index.anchors(cell) for cell in document.cells}
+    chosen = [c for c, found in known.items() if found] if cells is None else [int(c) for c in cells]
+    for cell in chosen:
+        document.cell(cell)
+        if not known[cell]:
+            raise Refused(f"cell {cell} has no prompt to be tracked from: click on it on some frame first")
+    work = Work([], {}, known)
+    if not chosen:
+        return work
+    book = session.make_book(known)
+    last = document.frames - 1
+    for cell in sorted(set(chosen)):
+        first, stop = document.cells[cell].life(document.frames)
+        wanted = _wanted(session, cell, what, known[cell])
+        for segment in plan(book, direction, span, [cell]):
+            # a life ends where the user said; beyond it nothing is tracked
+            end = min(segment.last, stop - 1, last) if segment.step > 0 else max(segment.last, first)
+            todo = np.zeros(document.frames, bool)
+            at = [t for t in (segment.start, *replace(segment, last=end).frames) if span[0] <= t < span[1]]
+            todo[at] = True
+            todo &= wanted
+            if not todo.any():
+                continue
+            far = int(np.flatnonzero(todo)[-1 if segment.step > 0 else 0])
+            work.segments.append(replace(segment, last=far))
+            work.wanted[cell] = work.wanted.get(cell, np.zeros(document.frames, bool)) | todo
+    return work
+
+
+def _wanted(session: Session, cell: int, what: What, anchors: dict[int, Anchor]) -> BoolFrames:
+    document = session.document
+    found = session.stale_index.of(cell, anchors)
+    free = document.table.row(document.cells[cell].row)["locked"] == 0
+    wanted = {"stale": found.stale, "all": free}.get(what, found.stale | found.untracked)
+    if what == "prompted":
+        prompted = np.zeros(document.frames, bool)
+        prompted[list(anchors)] = True
+        wanted = wanted & prompted
+    return np.asarray(wanted & free, bool)
+
+
+def track(
+    session: Session,
+    cells: Iterable[int] | None,
+    frames: tuple[int, int] | None,
+    direction: Direction,
+    what: What,
+    stop_after: int | None,
+) -> Iterator[FrameResult]:
+    """Track, as one entry of the log; see `Session.track`."""
+    document = session.document
+    document.check_writable()
+    cells = None if cells is None else sorted({int(c) for c in cells})
+    args = {"cells": cells, "frames": list(frames) if frames else None, "direction": direction, "what": what}
+    if not find_work(session, cells, frames, direction, what).segments:
+        return
+    engine = session.engine
+    with session.change("track", args, opened=True) as change:
+        session.fill_prompts()
+        _note_engine(session, change)
+        work = find_work(session, cells, frames, direction, what)
+        # cells and levels are in the log by now; what the network says comes frame by frame
+    entry, count, stopped = change.entry, 0, True
+    document.open_entry = entry
+    try:
+        levels = {cell: session.stale_index.anchors(cell) for cell in work.wanted}
+        span = (0, document.frames) if frames is None else (int(frames[0]), int(frames[1]))
+        made = _digests(session, work.segments, levels)
+        held = _holder(session, work)
+        if work.segments:
+            for result in engine.run(work.segments, span, held):
+                written = [c for c in result.scores if c in work.wanted and work.wanted[c][result.frame]]
+                if not written:
+                    continue
+                if count == stop_after:
+                    break
+                write_frame(session, entry, result, written, made)
+                count += 1
+                yield result
+            else:
+                stopped = False
+        else:
+            stopped = False
+    finally:
+        document.open_entry = None
+        document.journal.append({"time": now(), "end": entry, "frames": count, "stopped": stopped})
+        session.after_entry()
+
+
+def _note_engine(session: Session, change: Change) -> None:
+    """Note which weights, cell size and field scales the masks are going to depend on."""
+    document, engine = session.document, session.engine
+    model = document.meta["model"]
+    if model.get("hash") != engine.weights_hash:
+        change.meta("model", {**model, "hash": engine.weights_hash})
+    if document.meta.get("cell_diameter") is None and engine.prompts.cells():
+        change.meta("cell_diameter", engine.cell_diameter)
+    for cell in engine.prompts.cells():
+        level = engine.level(cell)
+        if document.cells[cell].level != level:
+            change.cell(cell, replace(document.cells[cell], level=level))
+
+
+def _digests(
+    session: Session, segments: list[Segment], anchors: dict[int, dict[int, Anchor]]
+) -> dict[tuple[int, int], int]:
+    """What the pixels of each (cell, frame) are going to be made from."""
+    made: dict[tuple[int, int], int] = {}
+    for segment in segments:
+        own = anchors[segment.cell]
+        tracked = session.stale_index.segment_digest(segment.cell, segment.conditioning, segment.step, own)
+        made.update({(segment.cell, t): tracked for t in segment.frames})
+    for segment in segments:
+        made[segment.cell, segment.start] = anchors[segment.cell][segment.start].digest
+    return made
+
+
+def _holder(session: Session, work: Work) -> Callable[[int], set[int]]:
+    """Cells that keep their pixels on a frame: locked ones, and tracked ones whose frame is as it should be."""
+
+    def held(frame: int) -> set[int]:
+        return session.locked_on(frame) | {cell for cell, wanted in work.wanted.items() if not wanted[frame]}
+
+    return held
+
+
+def write_frame(
+    session: Session, entry: int, result: FrameResult, written: list[int], made: dict[tuple[int, int], int]
+) -> None:
+    """Write one tracked frame: first its changes, then its labels."""
+    document, frame, image = session.document, result.frame, result.labels
+    with document.lock:
+        changed = label_runs.cells_in(document.labels.stage(entry, frame, image))
+        cells = [c for c in sorted(changed | set(written)) if c in document.cells]
+        rows = [document.cells[c].row for c in cells]
+        before = document.table.block(rows, frame, frame + 1)
+        after = before.copy()
+        sizes = measure(image, cells)
+        for i, cell in enumerate(cells):
+            record = after[i, 0]
+            record["area"], record["y"], record["x"] = sizes[cell]
+            if cell in written:
+                record["score"], record["iou"] = result.scores[cell], result.ious.get(cell, 0.0)
+                record["made"] = made[cell, frame]
+                record["review"] = REVIEWS.index("unchecked")
+                record["doubt"] = cell in getattr(result, "suspects", {})
+                if record["area"]:
+                    record["state"] = PRESENT
+                elif record["state"] not in KEPT_STATES:
+                    record["state"] = HIDDEN
+        records = [(ROWS, frame, pack_change(rows, frame, before, after))]
+        runs = document.labels.staged_on(entry, frame)
+        if runs is not None and runs.size:
+            records.append((LABELS, frame, label_runs.to_bytes(runs)))
+        try:
+            document.deltas.append(entry, records)
+        except BaseException:
+            document.labels.drop_frame(entry, frame)
+            raise
+        document.table.put(rows, frame, after)
+        with suppress(StorageProblem):  # it is in the delta file, and stays pending until there is room
+            document.labels.commit(entry, [frame])
+    session.emit(Changed("track", frozenset(cells), frame, frame + 1, labels=True))

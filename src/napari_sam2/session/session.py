@@ -1,0 +1,301 @@
+"""`Session`: the document, its movie and its tracker; what a user works on, from a script or from the docks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.session import folder as files
+from napari_sam2.session.cells import Cell, Division, divisions
+from napari_sam2.session.divisions import Proposal, accept, find_divisions, reject
+from napari_sam2.session.document import Document
+from napari_sam2.session.encode import Said
+from napari_sam2.session.engine import Engine, EngineMaker, TrackerEngine
+from napari_sam2.session.errors import Refused
+from napari_sam2.session.events import Changed, Signal
+from napari_sam2.session.history import History
+from napari_sam2.session.labels import LabelStore
+from napari_sam2.session.review import Suspect, find_suspects
+from napari_sam2.session.run import What, find_work, track
+from napari_sam2.session.script import make_script, save_script
+from napari_sam2.session.stale import Anchor, Stale
+from napari_sam2.session.table import Rows
+from napari_sam2.session.verbs import Verbs
+from napari_sam2.tracking.movie import Movie
+from napari_sam2.tracking.plan import Direction
+from napari_sam2.tracking.prompts import PromptBook
+
+if TYPE_CHECKING:
+    from napari_sam2.tracking import FrameResult
+
+SAVE_EVERY = 200
+"""Lines of the log after which the readable tables are written again; until then opening follows the log."""
+
+
+class Session(History, Verbs):
+    """A session on a movie; made by `new_session` and `open_session`, closed by ``close()`` or a ``with`` block.
+
+    Everything is saved at once, by itself. Actions are methods (`Verbs`); each is one step that `undo` takes back.
+
+    Parameters
+    ----------
+    document
+        What is in the folder.
+    movie
+        The movie; None for a session that was opened to look at only.
+    owner
+        Holds the folder; None when reading only.
+    make_engine
+        Makes the tracker when it is first needed.
+
+    Attributes
+    ----------
+    changed : Signal of Changed
+        Tells what every action, undo and tracked frame has changed.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        movie: Movie | None,
+        owner: files.Owner | None,
+        make_engine: EngineMaker = TrackerEngine,
+    ) -> None:
+        self.document = document
+        self.movie = movie
+        self.changed: Signal[Changed] = Signal()
+        self.stale_index = Stale(document)
+        self._owner = owner
+        self._make_engine = make_engine
+        self._engine: Engine | None = None
+        self._step: int | None = None
+        self._in_step = False
+        self._saved_at = len(document.journal)
+        self._closed = False
+
+    # what is in it ------------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.document.folder
+
+    @property
+    def cells(self) -> Mapping[int, Cell]:
+        """All cells, by number."""
+        return MappingProxyType(self.document.cells)
+
+    @property
+    def labels(self) -> LabelStore:
+        """The label image of every frame, (T, Y, X) int32; read-only."""
+        return self.document.labels
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Settings: movie, axes, scale, units, limits, cell_diameter, model, ..."""
+        return MappingProxyType(self.document.meta)
+
+    @property
+    def n_frames(self) -> int:
+        """Length of the movie."""
+        return self.document.frames
+
+    def prompts(self, cell: int) -> Mapping[int, Said]:
+        """What was said about a cell, by frame."""
+        return MappingProxyType(dict(sorted(self.document.prompts_of(cell).items())))
+
+    def measurements(self, cell: int) -> Rows:
+        """Records of a cell on every frame, (T,): score, iou, y, x, area, state, review, locked, doubt, made."""
+        return self.document.table.row(self.document.cell(cell).row).copy()
+
+    def lineage(self) -> list[Division]:
+        """All divisions, in order of time."""
+        return divisions(self.document.cells)
+
+    def new_id(self) -> int:
+        """A number that no cell of this session has ever had."""
+        return self.document.new_id()
+
+    def locked_on(self, frame: int) -> set[int]:
+        """Cells that are locked on a frame."""
+        rows = self.document.table.data["locked"][:, frame]
+        return {c.id for c in self.document.cells.values() if rows[c.row]}
+
+    def stale(self, cells: Iterable[int] | None = None) -> dict[int, npt.NDArray[np.int64]]:
+        """Frames, by cell, whose masks come from prompts that have changed since; cells without any are left out."""
+        wanted = sorted(self.document.cells if cells is None else cells)
+        found = {c: np.flatnonzero(self.stale_index.of(c).stale) for c in wanted}
+        return {c: frames for c, frames in found.items() if frames.size}
+
+    # tracking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> Engine:
+        """The tracker, made when first needed."""
+        if self._engine is None:
+            if self.movie is None:
+                raise Refused("the session was opened without its movie: open it with movie=...")
+            self._engine = self._make_engine(self.movie, self.document.meta, self.document.labels)
+            known = self.document.meta["model"].get("hash")
+            if known and self._engine.weights_hash != known:
+                name, found, self._engine = self.document.meta["model"]["name"], self._engine.weights_hash, None
+                raise Refused(
+                    f"the weights of model {name!r} are not those the session was made with ({found[:12]}... not "
+                    f"{known[:12]}...): choose it again with set_options(model=...), and everything is tracked afresh"
+                )
+        return self._engine
+
+    def track(
+        self,
+        cells: Iterable[int] | None = None,
+        frames: tuple[int, int] | None = None,
+        direction: Direction = "both",
+        what: What = "needed",
+        *,
+        stop_after: int | None = None,
+    ) -> Iterator[FrameResult]:
+        """Track cells; yields each frame when it is saved. One step of the history, whatever it took.
+
+        Parameters
+        ----------
+        cells
+            Which cells; all that have prompts when None.
+        frames
+            (first, one past the last) frame; all when None.
+        direction
+            ``"both"``, ``"forward"`` or ``"backward"``.
+        what
+            ``"needed"``: stale frames and those never tracked. ``"stale"``: only stale ones. ``"prompted"``: of what is
+            needed, only the prompted frames themselves. ``"all"``: everything again.
+        stop_after
+            Stop after so many frames, as closing the generator would.
+
+        Notes
+        -----
+        Frames that are as they should be are not written again, locked ones never change, and other cells' pixels
+        change only where a tracked cell's logits win.
+        """
+        return track(self, cells, frames, direction, what, stop_after)
+
+    def run(self, cells: Iterable[int] | None = None, frames: tuple[int, int] | None = None, **options: Any) -> int:
+        """Track to the end; as `track`, but returns the number of frames that were written."""
+        return sum(1 for _ in self.track(cells, frames, **options))
+
+    def cost(self, cells: Iterable[int] | None = None, frames: tuple[int, int] | None = None, **options: Any) -> int:
+        """How many masks tracking would write."""
+        return find_work(self, cells, frames, options.get("direction", "both"), options.get("what", "needed")).frames
+
+    def make_book(self, anchors: Mapping[int, Mapping[int, Anchor]]) -> PromptBook:
+        """A book of prompts as the tracker takes them."""
+        book = PromptBook(self.document.frames, self.document.frame_shape)
+        for cell, found in anchors.items():
+            for frame, anchor in found.items():
+                book.put(cell, frame, anchor.prompts)
+        return book
+
+    def fill_prompts(self) -> None:
+        """Bring the tracker's prompts up to date."""
+        self.stale_index.fill(self.engine.prompts, sorted(self.document.cells))
+
+    # what it tells -----------------------------------------------------------------------------------------------
+
+    def script(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return a Python script that does again what was done, without a screen; written to `path` where one is given.
+
+        With masks beside it (``NAME-masks.npz``) where the session has painted or drawn ones. The same machine, weights
+        and library versions give the same labels.
+        """
+        if path is None:
+            return make_script(self, "masks.npz")[0]
+        return save_script(self, path).read_text()
+
+    def review(self, cells: Iterable[int] | None = None) -> list[Suspect]:
+        """Cell-frames that deserve a look, most doubtful first, each with its reason; checked ones are left out."""
+        return find_suspects(self, cells)
+
+    def proposals(self) -> list[Proposal]:
+        """Divisions that the tracks suggest, most certain first; to be accepted with `accept`, or rejected."""
+        return find_divisions(self)
+
+    def accept(self, proposal: Proposal, *, track: bool = True) -> list[int]:
+        """Make a proposed division; returns the daughters."""
+        return accept(self, proposal, track)
+
+    def reject(self, proposal: Proposal) -> None:
+        """Not propose a division again."""
+        reject(self, proposal)
+
+    # saving -------------------------------------------------------------------------------------------------------
+
+    def after_entry(self) -> None:
+        """Write the readable tables now and then; the log has everything already."""
+        if len(self.document.journal) - self._saved_at >= SAVE_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Bring all files up to date, except for label frames that are pending (`settle`)."""
+        if not self.document.read_only:
+            with self.document.lock:
+                files.save_tables(self.document)
+                self._saved_at = len(self.document.journal)
+
+    def settle(self, seconds: float | None = None) -> int:
+        """Write label frames that an action on whole tracks has only noted so far.
+
+        Parameters
+        ----------
+        seconds
+            Stop after this time; None writes all.
+
+        Returns
+        -------
+        int
+            How many frames are still pending.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        pending = [] if self.document.read_only else self.labels.pending
+        for i, frame in enumerate(pending):
+            if until is not None and time.monotonic() >= until:
+                return len(pending) - i
+            with self.document.lock:
+                self.labels.settle(frame)
+        return 0
+
+    def close(self, *, settle: bool = True) -> None:
+        """Write what is pending, bring the files up to date and let go of the folder.
+
+        Parameters
+        ----------
+        settle
+            Write pending label frames, so that other programs see them. The session itself does not need it.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self.document.open_entry is None:
+                if settle:
+                    self.settle()
+                self.save()
+        finally:
+            self.document.read_only = True
+            if self._owner is not None:
+                self._owner.leave()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Session {self.path.name}: {len(self.cells)} cells, {self.n_frames} frames>"
