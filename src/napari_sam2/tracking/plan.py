@@ -79,7 +79,7 @@ def plan(
     Raises
     ------
     ValueError
-        If the direction is unknown, the range is empty or a wanted cell has no prompt.
+        If the direction is unknown, the range is empty, a wanted cell has no prompt or no prompt was given at all.
     """
     if direction not in DIRECTIONS:
         raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {direction!r}")
@@ -87,6 +87,8 @@ def plan(
     if not 0 <= first < stop <= book.frames:
         raise ValueError(f"frames must be a range within 0 to {book.frames}, got {frames}")
     wanted = book.cells() if cells is None else sorted(set(cells))
+    if cells is None and not wanted:
+        raise ValueError("no prompt was given: click on a cell first")
     unknown = [cell for cell in wanted if not book.frames_of(cell)]
     if unknown:
         raise ValueError(

@@ -134,6 +134,8 @@ class CellTracker:
     ) -> None:
         """Give several clicks (y, x) at once; all are on the cell when `foreground` is None."""
         marks = [True] * len(yx) if foreground is None else list(foreground)
+        if len(marks) != len(yx):
+            raise ValueError(f"{len(marks)} marks for {len(yx)} clicks: give one mark for each click, or none at all")
         clicks = [(float(p[0]), float(p[1]), bool(fg)) for p, fg in zip(yx, marks, strict=True)]
         self.prompts.check_frame(frame)
         self.prompts.add_clicks(cell, frame, clicks, base=self._tracked(cell, frame))
@@ -164,7 +166,8 @@ class CellTracker:
             (Y, X) int32 label image of these cells.
         """
         self.prompts.check_frame(frame)
-        wanted = [c for c in self.prompts.on_frame(frame) if cells is None or c in set(cells)]
+        asked = None if cells is None else set(cells)
+        wanted = [c for c in self.prompts.on_frame(frame) if asked is None or c in asked]
         empty = np.zeros(self.movie.frame_shape, np.int32)
         if not wanted:
             return empty
