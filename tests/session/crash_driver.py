@@ -1,7 +1,7 @@
 """Kills a program in the middle of its work, many times, and looks at what is left; run by test_crash.
 
-Forked children do what a session does without end; the parent kills each at a random moment (SIGKILL), opens what it left
-and compares it with what the child said that it had done.
+Forked children do what a session does without end; the parent kills each at a random moment (SIGKILL), opens what it
+left and compares it with what the child said that it had done.
 
 Usage: python crash_driver.py FOLDER KILLS SEED
 """
@@ -113,11 +113,8 @@ def main(folder: Path, kills: int, seed: int) -> None:
             try:
                 os.close(hear)
                 work(again(path), seed * 1000 + turn, say)
-            except BaseException:
-                import traceback
-
-                traceback.print_exc()
-            os._exit(3)
+            finally:
+                os._exit(3)
         os.close(say)
         said = os.read(hear, WORD.size)  # it has opened the session
         time.sleep(rng.random() * 0.05 * rng.choice([0.1, 1, 3]))

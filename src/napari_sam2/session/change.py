@@ -19,6 +19,9 @@ from napari_sam2.session.errors import Refused, StorageProblem
 from napari_sam2.session.events import Changed
 from napari_sam2.session.table import Rows, pack_change
 
+LARGEST = int(np.iinfo(np.int32).max)
+"""Largest number that a label image can hold."""
+
 
 class Change:
     """A change of the document, in a ``with`` block; an error inside takes everything back.
@@ -92,6 +95,10 @@ class Change:
     def new_cell(self, cell: int | None = None, **fields: Any) -> int:
         """Make a cell; returns its number."""
         number = self.document.new_id() if cell is None else int(cell)
+        if number in self.document.cells:
+            raise Refused(f"there is a cell {number} already")
+        if not 0 < number <= LARGEST:
+            raise ValueError(f"a cell's number lies between 1 and {LARGEST}, got {number}")
         self.cell(number, Cell(number, self.document.next_row, colour=number, **fields))
         return number
 

@@ -64,7 +64,8 @@ def new_session(
         folder = folder.with_name(folder.name + files.SUFFIX)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is there already: open it with open_session, or choose another name")
-    found, where = as_movie(movie, limits, channels, axes)
+    linked = as_movie(movie, limits, channels, axes)
+    found, where = linked.movie, linked.address
     if address is not None:
         where = str(Path(address).expanduser().absolute()) if "://" not in str(address) else str(address)
     meta = {
@@ -81,13 +82,14 @@ def new_session(
         "settings": None if settings is None else asdict(settings),
         REJECTED: [],
     }
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     owner = files.Owner(folder)
-    owner.take()
     try:
-        return Session(files.create_folder(folder, meta), found, owner, make_engine)
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        owner.take()
+        return Session(files.create_folder(folder, meta), found, owner, make_engine, linked.close)
     except BaseException:
+        linked.close()
         owner.leave()
         raise
 
@@ -128,19 +130,23 @@ def open_session(
     if not read_only and (folder / "session.json").exists():
         owner = files.Owner(folder)
         owner.take()
+    linked = None
     try:
         document = files.load(folder, read_only)
-        found = None
         if not without_movie:
-            found, address = find_movie(folder, document.meta, movie, force)
-            document.meta["movie"] = {**document.meta["movie"], "address": address}
+            linked = find_movie(folder, document.meta, movie, force)
+            document.meta["movie"] = {**document.meta["movie"], "address": linked.address}
             if force:
-                document.meta["movie"]["fingerprint"] = found.fingerprint()
+                document.meta["movie"]["fingerprint"] = linked.movie.fingerprint()
         if not read_only:
             files.tidy(document)
         document.open_entry = None
-        return Session(document, found, owner, make_engine)
+        if linked is None:
+            return Session(document, None, owner, make_engine)
+        return Session(document, linked.movie, owner, make_engine, linked.close)
     except BaseException:
+        if linked is not None:
+            linked.close()
         if owner is not None:
             owner.leave()
         raise

@@ -61,11 +61,11 @@ class Owner:
                 f"{self.folder} cannot be written to: copy the session to a folder of your own, or open it for reading "
                 "only: open_session(..., read_only=True)"
             )
-        try:
-            with explained(self.folder):
+        with explained(self.folder):
+            try:
                 self._lock.acquire()
-        except Timeout:
-            raise SessionInUse(self.folder, self.named()) from None
+            except Timeout:
+                raise SessionInUse(self.folder, self.named()) from None
         who = {
             "program": Path(sys.argv[0] or sys.executable).name,
             "process": os.getpid(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +26,33 @@ def describe_movie(movie: Movie, address: str | None) -> dict[str, Any]:
     }
 
 
-def as_movie(movie: Any, limits: Any = None, channels: Any = None, axes: str | None = None) -> tuple[Movie, str | None]:
+@dataclass(frozen=True)
+class Linked:
+    """A movie, where it lies (None: only in memory), and how to let go of its files."""
+
+    movie: Movie
+    address: str | None
+    close: Callable[[], object]
+
+
+def as_movie(movie: Any, limits: Any = None, channels: Any = None, axes: str | None = None) -> Linked:
     """Return a movie and its address, from an array, a `Movie`, or a path."""
     if isinstance(movie, Movie):
-        return movie, None
+        return Linked(movie, None, lambda: None)
     if isinstance(movie, str | os.PathLike):
         from napari_sam2.export import open_movie
 
         path = Path(movie).expanduser().absolute()
-        return Movie(open_movie(path).data, limits=limits, channels=channels, axes=axes), str(path)
-    return Movie(movie, limits=limits, channels=channels, axes=axes), None
+        opened = open_movie(path)
+        try:
+            return Linked(Movie(opened.data, limits=limits, channels=channels, axes=axes), str(path), opened.close)
+        except BaseException:
+            opened.close()
+            raise
+    return Linked(Movie(movie, limits=limits, channels=channels, axes=axes), None, lambda: None)
 
 
-def find_movie(folder: Path, meta: dict[str, Any], movie: Any, force: bool) -> tuple[Movie, str | None]:
+def find_movie(folder: Path, meta: dict[str, Any], movie: Any, force: bool) -> Linked:
     """Return the movie of a session, from where it was or from what the user passes, and its address.
 
     Raises
@@ -52,21 +68,28 @@ def find_movie(folder: Path, meta: dict[str, Any], movie: Any, force: bool) -> t
         if address is None:
             raise MovieNotFound(folder, None)
         try:
-            found, where = as_movie(address, meta["limits"], tuple(noted["channels"]))
+            found = as_movie(address, meta["limits"], tuple(noted["channels"]))
         except (OSError, ValueError) as error:
             raise MovieNotFound(folder, address, f" ({error})") from error
     else:
         own = None if isinstance(movie, str | os.PathLike | Movie) else noted["axes"]
         own = own if own is not None and len(own) == getattr(movie, "ndim", len(own)) else None
-        found, where = as_movie(movie, meta["limits"], tuple(noted["channels"]), own)
-    name = where or "the movie that was passed"
-    if list(found.shape) != noted["shape"]:
-        raise WrongMovie(
-            f"{name} is {tuple(found.shape)} (T, C, Y, X), the session's is {tuple(noted['shape'])}: pass that one"
-        )
-    if not force and found.fingerprint() != noted["fingerprint"]:
+        found = as_movie(movie, meta["limits"], tuple(noted["channels"]), own)
+    try:
+        _check(found, noted, force)
+    except BaseException:
+        found.close()
+        raise
+    return replace(found, address=found.address or address)
+
+
+def _check(found: Linked, noted: dict[str, Any], force: bool) -> None:
+    name = found.address or "the movie that was passed"
+    if list(found.movie.shape) != noted["shape"]:
+        shapes = f"{tuple(found.movie.shape)} (T, C, Y, X), the session's is {tuple(noted['shape'])}"
+        raise WrongMovie(f"{name} is {shapes}: pass that one")
+    if not force and found.movie.fingerprint() != noted["fingerprint"]:
         raise WrongMovie(
             f"{name} has the shape of the session's movie, but other content: pass the right one, or force=True if it "
             "was only converted"
         )
-    return found, where or address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,8 @@ class Session(History, Verbs):
         Holds the folder; None when reading only.
     make_engine
         Makes the tracker when it is first needed.
+    close_movie
+        Lets go of the movie's files.
 
     Attributes
     ----------
@@ -67,6 +69,7 @@ class Session(History, Verbs):
         movie: Movie | None,
         owner: files.Owner | None,
         make_engine: EngineMaker = TrackerEngine,
+        close_movie: Callable[[], object] = lambda: None,
     ) -> None:
         self.document = document
         self.movie = movie
@@ -74,6 +77,7 @@ class Session(History, Verbs):
         self.stale_index = Stale(document)
         self._owner = owner
         self._make_engine = make_engine
+        self._close_movie = close_movie
         self._engine: Engine | None = None
         self._step: int | None = None
         self._in_step = False
@@ -286,6 +290,8 @@ class Session(History, Verbs):
                 self.save()
         finally:
             self.document.read_only = True
+            self._engine = None
+            self._close_movie()
             if self._owner is not None:
                 self._owner.leave()
 
