@@ -32,7 +32,7 @@ class Cache:
     folder
         Where they are kept.
     options
-        What the results depend on besides.
+        What the results depend on besides; "rounds" matters to the part "work" only.
     use
         False computes everything anew.
     """
@@ -63,7 +63,8 @@ class Cache:
 
     def file(self, truth: Truth, method: Method, part: str) -> Path:
         """Where a part is kept."""
-        what = [code_hash(), movie_hash(truth), method.name, method.mode, method.key, part, self.options]
+        options = {key: value for key, value in self.options.items() if key != "rounds" or part == "work"}
+        what = [code_hash(), movie_hash(truth), method.name, method.mode, method.key, part, options]
         key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
         return self.folder / f"{truth.name.replace('/', '-')}-{method.name.replace(' ', '')}-{part}-{key}.json"
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._quality.trackers import Direction
+from napari_sam2.tracking.labels import make_labels, read_frame
 from napari_sam2.tracking.plan import Segment, plan
 from napari_sam2.tracking.prompts import PromptBook
 
@@ -27,6 +28,8 @@ SEED_BLUR = 2.0
 SEED_DISTANCE = 10
 #: Pixels; smaller segments are noise.
 SMALLEST = 30
+#: Bytes of segmented frames kept for the next measure.
+KEPT_BYTES = 1 << 29
 
 
 def segment_frame(image: npt.NDArray[Any]) -> Labels:
@@ -71,11 +74,12 @@ class OtsuTracker:
         Segmented frames known already; filled as more are needed.
     """
 
-    def __init__(self, images: Any, segmented: dict[int, Labels] | None = None) -> None:
+    def __init__(self, images: Any, segmented: dict[int, npt.NDArray[np.uint16]] | None = None) -> None:
         self.images = images
         self.lifetimes: dict[int, tuple[int, int]] = {}
-        self.labels: Labels = np.zeros(images.shape, np.int32)
-        self.prompts = PromptBook(len(images), (int(images.shape[1]), int(images.shape[2])))
+        shape = (len(images), int(images.shape[1]), int(images.shape[2]))
+        self.labels = make_labels(shape)
+        self.prompts = PromptBook(shape[0], shape[1:])
         self._segmented = {} if segmented is None else segmented
         self._corrected: dict[tuple[int, int], Mask] = {}
         self._done: dict[tuple[int, int, int], tuple[object, ...]] = {}
@@ -83,7 +87,7 @@ class OtsuTracker:
     def add_click(self, cell: int, frame: int, yx: Sequence[float], foreground: bool = True) -> None:
         """A click picks the segment under it, a later one adds one; a negative click takes one away."""
         if not foreground and (cell, frame) not in self.prompts:
-            self._corrected[cell, frame] = self.labels[frame] == cell
+            self._corrected[cell, frame] = read_frame(self.labels, frame) == cell
         self.prompts.add_clicks(cell, frame, [(float(yx[0]), float(yx[1]), foreground)])
 
     def add_box(self, cell: int, frame: int, box: Sequence[Sequence[float]]) -> None:
@@ -127,15 +131,16 @@ class OtsuTracker:
             starting = [s.cell for s in segments if s.start == frame]
             if not running and not starting:
                 continue
-            labels = self.labels[frame]
+            labels = read_frame(self.labels, frame)
             labels[np.isin(labels, running + starting)] = 0
             now = self._follow({cell: masks[cell] for cell in running if cell in masks}, frame, labels)
             now.update({cell: self._picked(cell, frame) for cell in starting})
             for cell, mask in now.items():
                 labels[mask & (labels == 0)] = cell
+            self.labels[frame] = labels
             masks = now
             found = {cell: float(cell in now and bool(now[cell].any())) for cell in running + starting}
-            yield LinkedFrame(frame, labels.copy(), found, dict(found))
+            yield LinkedFrame(frame, labels, found, dict(found))
 
     def _follow(self, masks: dict[int, Mask], frame: int, taken: Labels) -> dict[int, Mask]:
         segments = self._segments(frame)
@@ -169,9 +174,12 @@ class OtsuTracker:
                     mask = mask | (segments == number) if foreground else mask & (segments != number)
         return mask
 
-    def _segments(self, frame: int) -> Labels:
+    def _segments(self, frame: int) -> npt.NDArray[np.uint16]:
         if frame not in self._segmented:
-            self._segmented[frame] = segment_frame(np.asarray(self.images[frame]))
+            found = segment_frame(np.asarray(self.images[frame])).astype(np.uint16)
+            while self._segmented and (len(self._segmented) + 1) * found.nbytes > KEPT_BYTES:
+                del self._segmented[next(iter(self._segmented))]
+            self._segmented[frame] = found
         return self._segmented[frame]
 
     def _signature(self, segment: Segment) -> tuple[object, ...]:

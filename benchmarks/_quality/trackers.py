@@ -100,9 +100,11 @@ def baseline_method() -> Method:
     """Otsu, watershed and the nearest overlap: what one gets without any training."""
     from benchmarks._quality.otsu import OtsuTracker
 
-    segmented: dict[str, dict[int, npt.NDArray[np.int32]]] = {}
+    segmented: dict[str, dict[int, npt.NDArray[np.uint16]]] = {}
 
     def make(truth: Truth) -> TrackerLike:
+        for other in set(segmented) - {truth.name}:
+            del segmented[other]
         return OtsuTracker(truth.images, segmented.setdefault(truth.name, {}))
 
     return Method("otsu + watershed", "", "otsu", make)

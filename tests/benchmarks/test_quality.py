@@ -174,6 +174,9 @@ def test_the_challenge_measures(truth: Truth) -> None:
     assert found["DET"] == pytest.approx(94 / 96)
     assert found["FN"] == 2
     assert ctc_metrics(truth, np.zeros_like(holed))["TRA"] == 0
+    covered = make_truth()
+    covered[3] = 1
+    assert ctc_metrics(truth, covered)["NS"] == 2  # 1, 2 and 3 are one
 
 
 def test_area_under_the_curve_and_calibration() -> None:
