@@ -81,8 +81,8 @@ def check_room(folder: Path, needed: int = 0) -> None:
     if free < needed + RESERVE_BYTES:
         raise OSError(
             errno.ENOSPC,
-            f"there are {free / 1e9:.2f} GB free on the disk of {folder}, and about {(needed + RESERVE_BYTES) / 1e9:.2f} "
-            "GB are needed: make room or choose another disk",
+            f"there are {free / 1e9:.2f} GB free on the disk of {folder}, and about "
+            f"{(needed + RESERVE_BYTES) / 1e9:.2f} GB are needed: make room or choose another disk",
         )
 
 
@@ -107,7 +107,9 @@ def whole_or_nothing(path: str | os.PathLike[str], overwrite: bool = False) -> I
     except BaseException as error:
         _remove(temporary)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and "make room" not in str(error):
-            raise OSError(errno.ENOSPC, f"the disk of {path.parent} is full: make room or choose another disk") from error
+            raise OSError(
+                errno.ENOSPC, f"the disk of {path.parent} is full: make room or choose another disk"
+            ) from error
         raise
 
 

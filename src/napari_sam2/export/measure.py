@@ -125,11 +125,11 @@ def measure_intensity(labels: npt.NDArray[np.int32], plane: npt.NDArray[np.gener
     values = np.asarray(plane).reshape(-1)[at].astype(np.float64)
     n = len(ids)
     count = np.bincount(slot, minlength=n)
-    total = np.bincount(slot, values, n)
+    total: Floats = np.bincount(slot, values, n).astype(np.float64)
     order = np.argsort(slot, kind="stable")
     starts = np.concatenate(([0], np.cumsum(count)[:-1])).astype(np.int64) if n else np.zeros(0, np.int64)
-    low = np.minimum.reduceat(values[order], starts) if n else np.zeros(0)
-    high = np.maximum.reduceat(values[order], starts) if n else np.zeros(0)
+    low: Floats = np.minimum.reduceat(values[order], starts) if n else np.zeros(0)
+    high: Floats = np.maximum.reduceat(values[order], starts) if n else np.zeros(0)
     return {"mean": total / np.maximum(count, 1), "min": low, "max": high, "sum": total}
 
 
@@ -182,7 +182,8 @@ class _Border:
             for dx in (-1, 0, 1):
                 if dy or dx:
                     code += (10 if dy and dx else 2) * (self.image[self.at + dy * self.width + dx] == self.own)
-        return np.bincount(np.searchsorted(ids, self.own), PERIMETER_WEIGHTS[code], len(ids))
+        lengths: Floats = np.bincount(np.searchsorted(ids, self.own), PERIMETER_WEIGHTS[code], len(ids)).astype(float)
+        return lengths
 
     def neighbours(self, ids: Ints) -> Ints:
         # the nearest pixels of two masks are on the border of each

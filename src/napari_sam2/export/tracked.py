@@ -18,6 +18,17 @@ STATES = ("none", "present", "hidden", "left", "dead", "divided")
 #: What a person has said about a mask.
 REVIEWS = ("unchecked", "checked", "suspect")
 
+SHORT_UNITS = {
+    "micrometer": "um",
+    "nanometer": "nm",
+    "millimeter": "mm",
+    "second": "s",
+    "millisecond": "ms",
+    "minute": "min",
+    "hour": "h",
+    "day": "d",
+}
+"""Units in headers and pictures, without letters that spreadsheets garble and fonts lack."""
 RECORD = np.dtype([("score", "f4"), ("iou", "f4"), ("state", "u1"), ("review", "u1"), ("locked", "?")])
 """What is known of a cell on a frame besides its pixels; NaN where there is no score."""
 

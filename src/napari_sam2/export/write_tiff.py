@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.export.write import Labels, LabelWriter, split_name
+from napari_sam2.export.write import LabelInfo, Labels, LabelWriter, split_name
 
 MAX_CLASSIC_BYTES = 4 * 2**30 - 2**25
 """Offsets of a classic TIFF are 32-bit; some room is left for its tags."""
@@ -30,37 +30,11 @@ class TiffLabelWriter(LabelWriter):
         size = int(np.prod(self.info.shape, dtype=np.int64)) * dtype.itemsize
         large = size > MAX_CLASSIC_BYTES
         named_ome = ".ome" in split_name(self.path)[1].lower()
-        options = self._ome() if large or named_ome or dtype != np.uint16 else self._imagej()
+        options = ome_options(self.info) if large or named_ome or dtype != np.uint16 else imagej_options(self.info)
         # tifffile decides on the format by the name unless it is told, and must not by the one of the unfinished file
         self._pixels: npt.NDArray[Any] | None = tifffile.memmap(
             self.unfinished, shape=self.info.shape, dtype=dtype, bigtiff=large, photometric="minisblack", **options
         )
-
-    def _imagej(self) -> dict[str, Any]:
-        metadata: dict[str, Any] = {"axes": "TYX"}
-        options: dict[str, Any] = {"imagej": True, "metadata": metadata}
-        scale, units = self.info.scale, self.info.units
-        if "T" in scale:
-            metadata["finterval"] = scale["T"]
-            metadata["tunit"] = {"second": "sec"}.get(units.get("T", "second"), units.get("T"))
-        if "Y" in scale and "X" in scale:
-            options["resolution"] = (1.0 / scale["X"], 1.0 / scale["Y"])
-            metadata["unit"] = {"micrometer": "um", "nanometer": "nm", "millimeter": "mm"}.get(
-                units.get("X", ""), units.get("X", "pixel")
-            )
-        return options
-
-    def _ome(self) -> dict[str, Any]:
-        metadata: dict[str, Any] = {"axes": "TYX"}
-        for axis, name, default in (
-            ("T", "TimeIncrement", "second"),
-            ("Y", "PhysicalSizeY", "micrometer"),
-            ("X", "PhysicalSizeX", "micrometer"),
-        ):
-            if axis in self.info.scale:
-                metadata[name] = self.info.scale[axis]
-                metadata[f"{name}Unit"] = _OME_UNITS[self.info.units.get(axis, default)]
-        return {"ome": True, "metadata": metadata}
 
     def _write(self, frame: int, labels: Labels) -> None:
         assert self._pixels is not None
@@ -70,6 +44,37 @@ class TiffLabelWriter(LabelWriter):
         if isinstance(self._pixels, np.memmap):
             self._pixels.flush()
         self._pixels = None  # Windows renames no file that is mapped
+
+
+def imagej_options(info: LabelInfo) -> dict[str, Any]:
+    """What tifffile must be told to write an ImageJ hyperstack, calibrated in space and time."""
+    metadata: dict[str, Any] = {"axes": "TYX"}
+    options: dict[str, Any] = {"imagej": True, "metadata": metadata}
+    scale, units = info.scale, info.units
+    if "T" in scale:
+        metadata["finterval"] = scale["T"]
+        metadata["tunit"] = {"second": "sec"}.get(units.get("T", "second"), units.get("T"))
+    if "Y" in scale and "X" in scale:
+        options["resolution"] = (1.0 / scale["X"], 1.0 / scale["Y"])
+        metadata["unit"] = {"micrometer": "um", "nanometer": "nm", "millimeter": "mm"}.get(
+            units.get("X", ""), units.get("X", "pixel")
+        )
+    return options
+
+
+def ome_options(info: LabelInfo) -> dict[str, Any]:
+    """What tifffile must be told to write OME-TIFF, calibrated in space and time."""
+    metadata: dict[str, Any] = {"axes": "TYX"}
+    for axis, name, default in (
+        ("T", "TimeIncrement", "second"),
+        ("Y", "PhysicalSizeY", "micrometer"),
+        ("X", "PhysicalSizeX", "micrometer"),
+    ):
+        unit = info.units.get(axis, default)
+        if axis in info.scale and unit in _OME_UNITS:  # a size in a unit that OME does not know would be wrong
+            metadata[name] = info.scale[axis]
+            metadata[f"{name}Unit"] = _OME_UNITS[unit]
+    return {"ome": True, "metadata": metadata}
 
 
 _OME_UNITS = {
