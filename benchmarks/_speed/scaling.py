@@ -1,0 +1,137 @@
+"""Parts `scaling`, `floor` and `gpu`: time by number of cells and by part, and against the arithmetic that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+
+import torch
+
+from benchmarks._book import Bar, Part, Row
+from benchmarks._speed.arithmetic import Counter, matmul_rate
+from benchmarks._speed.contenders import full_memories, make_tracker, race, seconds_of
+from benchmarks._speed.movies import make_field
+from benchmarks._speed.reference import DIAMETER
+from benchmarks._speed.setup import Setup, random_settings
+from benchmarks._speed.watch import PARTS, Clock, watch
+from napari_sam2.network import Sam2
+from napari_sam2.tracking import CellTracker
+
+#: So many cells of this size fill two fifths of a field of 1024².
+CROWDED = 26.0
+LINEAR_TO, MANY, FEWER = 100, 500, 50
+MANY_OVER_FEWER = 8.0
+OVER_FLOOR = 1.5
+GPU_FRAMES_A_SECOND = 60.0
+GPU_OVER_FLOOR = 5.0
+FLOOR_NOTE = (
+    "Floor: the multiplications and additions that the network needs for the frame, at the rate of a large matrix "
+    "product with the same number type and threads in the same run. Attention counts keys of each memory once and "
+    "values as narrow as memories are; nothing that is padded or done twice counts. Parts are timed in one more frame "
+    "with clocks inside."
+)
+
+
+def scaling(setup: Setup) -> Part:
+    """Seconds a frame by number of cells in one field, and where they go."""
+    field = make_field(max(setup.scaling_cells), CROWDED, setup.side)
+    rows: list[Row] = []
+    total: dict[int, float] = {}
+    with full_memories():
+        trackers = {n: make_tracker(setup.network, field, n, "windows") for n in setup.scaling_cells}
+        runs = {n: tracker.track("forward") for n, tracker in trackers.items()}
+        # Pages of one frame would serve all trackers if they shared them; each has its own, so each encodes its own.
+        times = race(runs, setup.repeats, warm=1, device=setup.device)
+        for n, tracker in trackers.items():
+            total[n] = median(times[n])
+            parts = _split(tracker, runs[n], setup.device)
+            shown = {part: seconds for part, seconds in parts.items() if part in PARTS or part == "rest"}
+            rows.append({"cells": n, "s per frame": total[n], "ms per cell": 1000 * total[n] / n} | shown)
+    bars = []
+    small, large = min(total), max(n for n in total if n <= LINEAR_TO)
+    if large > small:
+        growth = (total[large] / total[small]) / (large / small)
+        bars.append(Bar(f"time of {large} cells / time of {small}, as a share of linear", growth, 1.0, True))
+    if MANY in total and FEWER in total:
+        ratio = total[MANY] / total[FEWER]
+        bars.append(Bar(f"time of {MANY} cells / time of {FEWER}", ratio, MANY_OVER_FEWER, True, "×"))
+    note = (
+        f"{setup.model_name} in windows, one field of {setup.side}² px with {len(field.clicks)} nuclei of "
+        f"{field.diameter:.0f} px, all memories in use. Parts in seconds, of one more frame with clocks inside."
+    )
+    return Part("Time by number of cells", note, rows, bars)
+
+
+def floor(setup: Setup) -> Part:
+    """The users' model against its own arithmetic."""
+    field = make_field(setup.floor_cells, DIAMETER, setup.side)
+    with full_memories():
+        tracker = make_tracker(setup.network, field, setup.floor_cells, "windows")
+        rows, ratio, _ = _against_floor(setup, tracker)
+    what = f"{setup.floor_cells} cells, {setup.model_name}: time / arithmetic floor"
+    return Part("Share of the arithmetic floor", FLOOR_NOTE, rows, [Bar(what, ratio, OVER_FLOOR, True, "×")])
+
+
+def gpu(setup: Setup) -> Part:
+    """Frames a second and share of the floor on a GPU, for the published architecture and the users' model."""
+    title = "GPU"
+    if not torch.cuda.is_available():
+        return Part(title, skipped="there is no CUDA device here")
+    setup = setup.on(setup.device if setup.device.startswith("cuda") else "cuda")
+    field = make_field(setup.floor_cells, DIAMETER, setup.side)
+    rows: list[Row] = []
+    bars: list[Bar] = []
+    names: list[tuple[str, Sam2, bool]] = [
+        (setup.architecture.name, setup.published, True), (setup.model_name, setup.network, False)
+    ]  # fmt: skip
+    with full_memories():
+        for name, model, random in names:
+            settings = random_settings("windows") if random else None
+            tracker = make_tracker(model, field, setup.floor_cells, "windows", settings)
+            more, ratio, seconds = _against_floor(setup, tracker, repeats=3 * setup.repeats)
+            rows += [{"model": name} | row for row in more]
+            if random:
+                what = f"{setup.floor_cells} cells, {name} on {torch.cuda.get_device_name()}"
+                bars.append(Bar(f"{what}: frames a second", 1 / seconds, GPU_FRAMES_A_SECOND, False))
+                bars.append(Bar(f"{what}: time / arithmetic floor", ratio, GPU_OVER_FLOOR, True, "×"))
+    return Part(title, FLOOR_NOTE, rows, bars)
+
+
+def _against_floor(setup: Setup, tracker: CellTracker, repeats: int = 0) -> tuple[list[Row], float, float]:
+    """Rows by part, time over floor, and seconds a frame."""
+    model, device = tracker.model, tracker.model.device
+    run = tracker.track("forward")
+    before = matmul_rate(setup.matmul, model.dtype, device)
+    seconds = median(race({"": run}, repeats or setup.repeats, warm=1, device=device)[""])
+    parts = _split(tracker, run, device)
+    rate = max(before, matmul_rate(setup.matmul, model.dtype, device))
+    counter = Counter(model.config)
+    with watch(tracker, counter):
+        next(run)
+    total = sum(counter.flops.values())
+    rows: list[Row] = [
+        {
+            "part": "frame",
+            "ms": 1000 * seconds,
+            "GFLOP": total / 1e9,
+            "floor ms": 1000 * total / rate,
+            "time / floor": seconds * rate / total,
+            "GFLOP/s of matmul": rate / 1e9,
+            "type": str(model.dtype).removeprefix("torch."),
+        }
+    ]
+    for part, spent in parts.items():
+        row: Row = {"part": part, "ms": 1000 * spent}
+        if counter.flops.get(part):
+            row |= {"GFLOP": counter.flops[part] / 1e9, "floor ms": 1000 * counter.flops[part] / rate}
+            row["time / floor"] = spent * rate / counter.flops[part]
+        rows.append(row)
+    return rows, seconds * rate / total, seconds
+
+
+def _split(tracker: CellTracker, run: Iterator[object], device: torch.device | str) -> dict[str, float]:
+    """Seconds of one more frame by part; what no part accounts for is the rest."""
+    clock = Clock(device)
+    with watch(tracker, clock):
+        whole = seconds_of(lambda: next(run), device)
+    return clock.seconds | {"rest": whole - sum(clock.seconds.values())}

@@ -1,0 +1,93 @@
+"""Looking inside a tracker while it works: what each part of a frame takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import wraps
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from benchmarks._speed.contenders import synchronise
+from napari_sam2.tracking import CellTracker, features, guard, memory, propagate, results
+
+#: Parts in the order in which a frame goes through them.
+PARTS = ("encode", "cut", "recall", "attend", "decode", "guard", "memory", "keys", "remember", "paint", "tidy")
+
+Around = Callable[[str, tuple[Any, ...]], AbstractContextManager[None]]
+
+
+@contextmanager
+def watch(tracker: CellTracker, around: Around) -> Iterator[None]:
+    """Enter ``around(part, arguments)`` for every call of a part of a frame's work.
+
+    Parameters
+    ----------
+    tracker
+        Whose network is watched.
+    around
+        Makes the context manager that a call runs in.
+    """
+    model = tracker.model
+    encoder = getattr(tracker._features, "_encoder", model)
+    places: list[tuple[Any, str, str]] = [
+        (encoder, "encode_image", "encode"),
+        (features.FeatureSource, "windows", "cut"),
+        (memory.MemoryBank, "look", "recall"),
+        (model, "attend", "attend"),
+        (model, "embed_prompts", "decode"),
+        (model, "decode", "decode"),
+        (model, "select", "decode"),
+        (guard.Guard, "judge", "guard"),
+        (model, "encode_memory", "memory"),
+        (model.memory_attention, "memory_keys", "keys"),
+        (memory.MemoryBank, "remember", "remember"),
+        (propagate, "merge", "paint"),
+        (results, "tidy", "tidy"),
+    ]
+    with ExitStack() as stack:
+        for owner, name, part in places:
+            stack.enter_context(patch.object(owner, name, _wrapped(getattr(owner, name), part, around)))
+        yield
+
+
+def _wrapped(call: Callable[..., Any], part: str, around: Around) -> Callable[..., Any]:
+    @wraps(call)
+    def watched(*arguments: Any, **named: Any) -> Any:
+        with around(part, arguments):
+            return call(*arguments, **named)
+
+    return watched
+
+
+class Clock:
+    """Seconds by part; those of a part within another count for the inner one only.
+
+    Parameters
+    ----------
+    device
+        Waited for at every change of part, which makes the whole a little slower on a GPU.
+    """
+
+    def __init__(self, device: torch.device | str) -> None:
+        self.device = device
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self._inner: list[float] = []
+
+    @contextmanager
+    def __call__(self, part: str, arguments: tuple[Any, ...]) -> Iterator[None]:
+        """Time what runs inside."""
+        synchronise(self.device)
+        self._inner.append(0.0)
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            synchronise(self.device)
+            spent = time.perf_counter() - began
+            self.seconds[part] += spent - self._inner.pop()
+            if self._inner:
+                self._inner[-1] += spent
