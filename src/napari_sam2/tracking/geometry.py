@@ -21,7 +21,7 @@ IntArray = npt.NDArray[np.int64]
 #: Fields are padded to a multiple of this many tokens: stride 32 of the trunk.
 TOKEN_MULTIPLE = 2
 #: Resampling beyond these factors gains nothing and costs memory.
-MIN_SCALE, MAX_SCALE = 1 / 16, 8.0
+MIN_SCALE, MAX_SCALE = 1 / 16, 4.0
 
 
 @dataclass(frozen=True)

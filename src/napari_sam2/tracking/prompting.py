@@ -18,7 +18,8 @@ from napari_sam2.network.prompt_encoder import ABSENT, BACKGROUND, BOX_BOTTOM_RI
 from napari_sam2.tracking.features import WindowFeatures
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.masks import Masks
-from napari_sam2.tracking.prompts import FramePrompts, Round
+from napari_sam2.tracking.parts import keep_parts, most_interior
+from napari_sam2.tracking.prompts import FramePrompts
 from napari_sam2.tracking.resample import LOGIT_STRIDE, mask_to_window
 
 IntArray = npt.NDArray[np.int64]
@@ -35,7 +36,8 @@ class Prompter:
     model
         The network.
     trusting
-        Take a cell to be there when the user points at it, whatever the network says.
+        Trust the user: a cell is there when it is pointed at, whatever the network says; parts of its mask that nobody
+        pointed at are dropped; a correction implies that the rest is right. The published tracker does none of this.
     """
 
     def __init__(self, model: Sam2, trusting: bool) -> None:
@@ -78,19 +80,20 @@ class Prompter:
         for turn in range(max(len(p.rounds) for p in prompts)):
             rows = [i for i, p in enumerate(prompts) if len(p.rounds) > turn]
             at = torch.tensor(rows, device=device)
-            points, labels, count = _pad_points(
-                [_window_points(prompts[i].rounds[: turn + 1], geometry, origins[i]) for i in rows], device
-            )
+            said = [_window_points(prompts[i], turn, geometry, origins[i], self.trusting) for i in rows]
+            points, labels, count = _pad_points(said, device)
             asked = Prompts(points, labels)
             if bool(has_feedback[at].any()):
                 asked.mask_logits_nhw, asked.has_mask_n = feedback[at], has_feedback[at]
             embedding = self.model.embed_prompts(asked, size)
             output = self.model.decode(source[at], features.stride8[at], features.stride4[at], embedding)
             if self.trusting:
-                positive = torch.tensor([_says_present(prompts[i], turn) for i in rows], device=device)
+                positive = (labels > BACKGROUND).any(1)
                 raised = output.object_logits_n.clamp(min=PROMPTED_LOGIT)
                 output.object_logits_n = torch.where(positive, raised, output.object_logits_n)
             chosen = self.model.select(output, count <= 1)
+            if self.trusting:
+                chosen.logits_nhw = keep_parts(chosen.logits_nhw, _places(said, size), share=0)
             masks.put(at, chosen)
             feedback[at] = chosen.logits_nhw.float().clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP)
             has_feedback[at] = True
@@ -140,27 +143,46 @@ class Prompter:
         return feedback, has
 
 
-def _says_present(prompts: FramePrompts, turn: int) -> bool:
-    """Whether the prompts up to a round point at the cell itself and not only at what it is not."""
-    said = prompts.rounds[: turn + 1]
-    return prompts.mask is not None or any(r.box is not None or any(c[2] for c in r.clicks) for r in said)
-
-
 def _window_points(
-    rounds: Sequence[Round], geometry: Geometry, origin: IntArray
+    prompts: FramePrompts, turn: int, geometry: Geometry, origin: IntArray, implied: bool
 ) -> tuple[list[list[float]], list[int]]:
-    """Points (x, y) in model pixels of the window, and their labels: the last box first, then all clicks."""
+    """Points (x, y) in model pixels of the window, and their labels, up to a round: the last box first, then clicks.
+
+    A correction of a mask says nothing of what is right about it. So a click deep inside that mask is implied, as the
+    user's first click on the cell would be there too.
+    """
+    rounds = prompts.rounds[: turn + 1]
     boxes = [r.box for r in rounds if r.box is not None]
+    clicks = [click for r in rounds for click in r.clicks]
     at: list[tuple[float, float]] = []
     labels: list[int] = []
     if boxes:
         at += boxes[-1]
         labels += [BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]
-    for y, x, foreground in (click for r in rounds for click in r.clicks):
+    start = prompts.start
+    if implied and not boxes and start is not None and start.area:
+        top, left = start.origin
+        y, x = most_interior(start.crop, [(y - top, x - left) for y, x, foreground in clicks if not foreground])
+        at.append((y + top, x + left))
+        labels.append(FOREGROUND)
+    for y, x, foreground in clicks:
         at.append((y, x))
         labels.append(FOREGROUND if foreground else BACKGROUND)
     model = geometry.to_model(at) - origin * TOKEN_STRIDE
     return model[:, ::-1].tolist(), labels
+
+
+def _places(said: list[tuple[list[list[float]], list[int]]], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Where cells were pointed at: (N, 4h, 4w), the positive clicks and the insides of boxes."""
+    places = np.zeros((len(said), 4 * size[0], 4 * size[1]), bool)
+    limit = np.array(places.shape[1:]) - 1
+    for row, (xy, labels) in enumerate(said):
+        at = np.clip(np.array(xy)[:, ::-1] / LOGIT_STRIDE, 0, limit).astype(int)
+        if labels[0] == BOX_TOP_LEFT:
+            places[row, at[0, 0] : at[1, 0] + 1, at[0, 1] : at[1, 1] + 1] = True
+        clicked = at[np.array(labels) == FOREGROUND]
+        places[row, clicked[:, 0], clicked[:, 1]] = True
+    return places
 
 
 def _pad_points(said: list[tuple[list[list[float]], list[int]]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

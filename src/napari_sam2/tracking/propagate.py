@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,9 @@ import numpy.typing as npt
 from napari_sam2.tracking.anchors import Anchor, Anchors
 from napari_sam2.tracking.guard import Guard
 from napari_sam2.tracking.masks import Masks, join_masks
+from napari_sam2.tracking.parts import keep_parts, shift_masks
 from napari_sam2.tracking.plan import Segment
+from napari_sam2.tracking.resample import LOGITS_PER_TOKEN
 from napari_sam2.tracking.results import Found, FrameResult, LabelImage, merge
 from napari_sam2.tracking.search import Search
 
@@ -41,6 +43,9 @@ class Trail:
         self._bank = self.engine.bank(self.geometry, len(segments), slots)
         self._centres = np.zeros((len(segments), 2))
         self._origins = np.zeros((len(segments), 2), np.int64)
+        high, wide = self.geometry.window_tokens
+        self._seen = np.zeros((len(segments), high * LOGITS_PER_TOKEN, wide * LOGITS_PER_TOKEN), bool)
+        self._seen_origin = np.zeros((len(segments), 2), np.int64)
         self._guard = Guard(len(segments), self.engine.settings)
         self._search = Search(len(segments), self.engine.settings)
         self._active: list[Segment] = []
@@ -55,6 +60,8 @@ class Trail:
         self._origins[rows] = self.geometry.keep_windows(self._origins[rows], self._centres[rows], slack)
         masks = self._look(frame, rows, self._origins[rows])
         masks = self._search.again(masks, rows, self.geometry, lambda at, where: self._look(frame, at, where))
+        if self.engine.settings.tidy:
+            self._drop_strays(masks, rows)
         self._origins[rows] = masks.origins
         centres = masks.centres(self._centres[rows])
         doubts = self._guard.judge(rows, masks, centres)
@@ -86,6 +93,15 @@ class Trail:
         masks = join_masks([known[s.cell, frame].masks for s in segments])
         return Found(self.geometry, cells, masks, {cell: self.anchors.book[cell, frame] for cell in cells})
 
+    def _drop_strays(self, masks: Masks, rows: IntArray) -> None:
+        """Keep the parts of masks that lie where the cells were, and remember where they are now."""
+        places = shift_masks(self._seen[rows], self._seen_origin[rows], masks.origins)
+        masks.logits_nhw = keep_parts(masks.logits_nhw, places)
+        positive = (masks.logits_nhw > 0).cpu().numpy()
+        found = positive.any((1, 2))
+        self._seen[rows[found]] = positive[found]
+        self._seen_origin[rows[found]] = masks.origins[found]
+
     def _look(self, frame: int, rows: IntArray, origins: IntArray) -> Masks:
         return self.engine.from_memory(self.geometry, frame, self.step, self._bank, rows, origins)[0]
 
@@ -98,6 +114,8 @@ class Trail:
             self._bank.condition(row, slot, frame, anchor.memory, masks.origins[0], masks.pointers_nc[0], anchor.keys)
         self._centres[row] = anchors[0].centre
         self._origins[row] = anchors[0].masks.origins[0]
+        self._seen[row] = (anchors[0].masks.logits_nhw[0] > 0).cpu().numpy()
+        self._seen_origin[row] = self._origins[row]
         self._guard.start(row, anchors[0].masks, anchors[0].centre)
         self._search.start(row)
 
@@ -108,6 +126,7 @@ def run_pass(
     read: Callable[[int], LabelImage],
     locked: Callable[[int], frozenset[int]],
     already: Mapping[int, frozenset[int]],
+    held: Callable[[int], Iterable[int]] = lambda frame: (),
 ) -> Iterator[FrameResult]:
     """Track segments of one direction through time.
 
@@ -123,6 +142,8 @@ def run_pass(
         Cells that must not change on a frame.
     already
         Prompted cells, by frame, that another pass has written.
+    held
+        Cells that are not to be written on a frame, but can lose pixels there.
 
     Yields
     ------
@@ -144,4 +165,4 @@ def run_pass(
         done = already.get(frame, frozenset())
         fresh = [f for f in found if f is not None and not (f.prompts and done.issuperset(f.cells))]
         if fresh and frames[0] <= frame < frames[1]:
-            yield merge(frame, fresh, read(frame), locked(frame), clean)
+            yield merge(frame, fresh, read(frame), locked(frame), clean, frozenset(held(frame)))

@@ -75,7 +75,12 @@ class Found:
 
 
 def merge(
-    frame: int, found: Sequence[Found], labels: LabelImage, locked: frozenset[int] = frozenset(), clean: bool = True
+    frame: int,
+    found: Sequence[Found],
+    labels: LabelImage,
+    locked: frozenset[int] = frozenset(),
+    clean: bool = True,
+    held: frozenset[int] = frozenset(),
 ) -> FrameResult:
     """Arbitrate the masks of some cells on a frame that others already have pixels on.
 
@@ -91,7 +96,10 @@ def merge(
         Cells whose pixels stay as they are.
     clean
         Remove islands and fill holes of the painted cells.
+    held
+        Cells among `found` that are not painted; unlike locked ones, they can lose pixels.
     """
+    fixed = locked | held
     shape = (labels.shape[0], labels.shape[1])
     cells: list[int] = []
     claims: list[Claims] = []
@@ -107,10 +115,10 @@ def merge(
             and (mask := group.prompts[cell].mask) is not None
             and not group.prompts[cell].rounds
         }
-        keep = ~np.isin(part.which, [i for i, cell in enumerate(group.cells) if i in as_drawn or cell in locked])
+        keep = ~np.isin(part.which, [i for i, cell in enumerate(group.cells) if i in as_drawn or cell in fixed])
         claims.append(Claims(part.which[keep] + len(cells), part.at[keep], part.logits[keep]))
         for i, mask in as_drawn.items():
-            if group.cells[i] not in locked:
+            if group.cells[i] not in fixed:
                 claims.append(Claims.of_mask(len(cells) + i, mask, shape))
                 drawn.add(group.cells[i])
         cells += group.cells
@@ -119,7 +127,7 @@ def merge(
         result.ious.update(zip(group.cells, group.masks.iou_n.float().tolist(), strict=True))
         result.suspects.update(group.suspects)
         result.prompted |= frozenset(group.prompts)
-    free = [cell for cell in cells if cell not in locked]
+    free = [cell for cell in cells if cell not in fixed]
     if labels.any():
         labels[np.isin(labels, free)] = 0
     paint(labels, cells, Claims.join(claims), locked)

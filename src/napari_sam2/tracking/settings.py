@@ -22,7 +22,7 @@ class Settings:
     chunk
         Most cells in one batch.
     tidy
-        Remove islands and fill holes of the masks.
+        Drop parts of masks that lie apart from the cell, islands and holes.
     neighbours
         Lower a cell's logits where another cell's are higher before it is remembered.
     guard
@@ -47,9 +47,9 @@ class Settings:
     """
 
     window: int | None = 16
-    target_diameter: float = 40.0
+    target_diameter: float = 56.0
     window_slack: float = 2.0
-    recent: int = 6
+    recent: int = 3
     chunk: int = 64
     tidy: bool = True
     neighbours: bool = True
@@ -64,6 +64,10 @@ class Settings:
 
 
 #: Exact mode: one tile, the whole frame, full attention.
-EXACT = Settings(window=None, chunk=8)
+EXACT = Settings(window=None, chunk=8, recent=6)
 #: The published tracker's own behaviour.
-REFERENCE = Settings(window=None, chunk=8, tidy=False, neighbours=False, guard=False, search_cells=0, reference=True)
+REFERENCE = Settings(
+    window=None, chunk=8, recent=6, tidy=False, neighbours=False, guard=False, search_cells=0, reference=True
+)
+    window=None, chunk=8, recent=6, tidy=False, neighbours=False, guard=False, search_cells=0, reference=True
+)

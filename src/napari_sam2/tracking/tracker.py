@@ -211,15 +211,33 @@ class CellTracker:
             return self._track_reference(direction, span)
         if only_stale:
             segments = [s for s in segments if self._done.get((s.cell, s.start, s.step)) != self._signature(s)]
-        return self._track(segments, span)
+        return self.track_segments(segments, span)
 
-    def _track(self, segments: list[Segment], span: tuple[int, int]) -> Iterator[FrameResult]:
+    def track_segments(
+        self,
+        segments: list[Segment],
+        span: tuple[int, int],
+        held: Callable[[int], Iterable[int]] | None = None,
+    ) -> Iterator[FrameResult]:
+        """Track segments that the caller has chosen (`tracking.plan`), as `track` does.
+
+        Parameters
+        ----------
+        segments
+            What to track.
+        span
+            (first, one past the last) frame to be written.
+        held
+            Function from a frame number to tracked cells that are not to be written on it, because they are as they
+            should be there. Unlike locked ones, they can lose pixels to others.
+        """
         written: dict[int, frozenset[int]] = {}
+        kept = held or (lambda frame: ())
         groups = self._scales.group(sorted({s.cell for s in segments}))
         for step in (1, -1):
             part = [s for s in segments if s.step == step]
             trails = [(anchors, [s for s in part if s.cell in set(cells)]) for anchors, cells in groups]
-            for result in run_pass(trails, span, self._read, self._locks, written):
+            for result in run_pass(trails, span, self._read, self._locks, written, kept):
                 self.labels[result.frame] = result.labels
                 written[result.frame] = result.prompted
                 yield result
@@ -253,6 +271,10 @@ class CellTracker:
     @cell_diameter.setter
     def cell_diameter(self, value: float) -> None:
         self._scales.cell_diameter = _check_diameter(value)
+
+    def level(self, cell: int) -> int:
+        """Octaves between a cell's size and the typical one: cells of one level are tracked in the same field."""
+        return self._scales.level(cell)
 
     # inside -------------------------------------------------------------------------------------------------------
 
