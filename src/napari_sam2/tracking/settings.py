@@ -69,5 +69,3 @@ EXACT = Settings(window=None, chunk=8, recent=6)
 REFERENCE = Settings(
     window=None, chunk=8, recent=6, tidy=False, neighbours=False, guard=False, search_cells=0, reference=True
 )
-    window=None, chunk=8, recent=6, tidy=False, neighbours=False, guard=False, search_cells=0, reference=True
-)
