@@ -63,7 +63,11 @@ class DiscEngine:
         return (yy - y) ** 2 + (xx - x - (frame - segment.start)) ** 2 <= (RADIUS + 0.5 * far) ** 2
 
     def run(
-        self, segments: list[Segment], frames: tuple[int, int], held: Callable[[int], Iterable[int]]
+        self,
+        segments: list[Segment],
+        frames: tuple[int, int],
+        locked: Callable[[int], Iterable[int]],
+        held: Callable[[int], Iterable[int]],
     ) -> Iterator[Result]:
         self.runs.append((segments, frames))
         done: set[tuple[int, int]] = set()
@@ -77,7 +81,7 @@ class DiscEngine:
                 if not here or not frames[0] <= frame < frames[1]:
                     continue
                 image = self.labels.read(frame)
-                kept = set(held(frame))
+                kept = {*held(frame), *locked(frame)}
                 free = [s.cell for s in here if s.cell not in kept]
                 image[np.isin(image, free)] = 0
                 result = Result(frame, image)

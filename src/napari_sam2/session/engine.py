@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from napari_sam2.tracking import FrameResult
 
 
+Cells = Callable[[int], Iterable[int]]
+"""From a frame to cells."""
+
+
 class Engine(Protocol):
     """Tracks segments: `CellTracker` in real life, something quick in tests."""
 
@@ -31,9 +35,9 @@ class Engine(Protocol):
         """Which field scale a cell is tracked in."""
 
     def run(
-        self, segments: list[Segment], frames: tuple[int, int], held: Callable[[int], Iterable[int]]
+        self, segments: list[Segment], frames: tuple[int, int], locked: Cells, held: Cells
     ) -> Iterator[FrameResult]:
-        """Track segments over a range of frames; cells that are held on a frame keep their pixels there."""
+        """Track segments over a range of frames. Locked cells keep their pixels; held ones are not written either."""
 
 
 EngineMaker = Callable[[Movie, dict[str, Any], LabelStore], Engine]
@@ -67,7 +71,7 @@ class TrackerEngine:
         from napari_sam2.tracking import CellTracker, Settings
         from napari_sam2.weights import weights_hash
 
-        self._held: Callable[[int], Iterable[int]] = lambda frame: ()
+        self._locked: Cells = lambda frame: ()
         settings = meta.get("settings")
         self.tracker = CellTracker(
             movie,
@@ -76,7 +80,7 @@ class TrackerEngine:
             cell_diameter=meta.get("cell_diameter"),
             mode=meta.get("mode") or "auto",
             labels=_Port(labels),
-            locked=lambda frame: self._held(frame),
+            locked=lambda frame: self._locked(frame),
             settings=Settings(**settings) if settings else None,
         )
         self.prompts = self.tracker.prompts
@@ -94,11 +98,11 @@ class TrackerEngine:
 
     def level(self, cell: int) -> int:
         """Octaves between a cell and the typical one."""
-        return int(self.tracker._scales.level(cell))
+        return self.tracker.level(cell)
 
     def run(
-        self, segments: list[Segment], frames: tuple[int, int], held: Callable[[int], Iterable[int]]
+        self, segments: list[Segment], frames: tuple[int, int], locked: Cells, held: Cells
     ) -> Iterator[FrameResult]:
         """Track segments; see `Engine`."""
-        self._held = held
-        return self.tracker._track(segments, frames)
+        self._locked = locked
+        return self.tracker.track_segments(segments, frames, held)

@@ -145,9 +145,8 @@ def track(
         levels = {cell: session.stale_index.anchors(cell) for cell in work.wanted}
         span = (0, document.frames) if frames is None else (int(frames[0]), int(frames[1]))
         made = _digests(session, work.segments, levels)
-        held = _holder(session, work)
         if work.segments:
-            for result in engine.run(work.segments, span, held):
+            for result in engine.run(work.segments, span, session.locked_on, _held(work)):
                 written = [c for c in result.scores if c in work.wanted and work.wanted[c][result.frame]]
                 if not written:
                     continue
@@ -194,11 +193,11 @@ def _digests(
     return made
 
 
-def _holder(session: Session, work: Work) -> Callable[[int], set[int]]:
-    """Cells that keep their pixels on a frame: locked ones, and tracked ones whose frame is as it should be."""
+def _held(work: Work) -> Callable[[int], list[int]]:
+    """Tracked cells whose frame is as it should be."""
 
-    def held(frame: int) -> set[int]:
-        return session.locked_on(frame) | {cell for cell, wanted in work.wanted.items() if not wanted[frame]}
+    def held(frame: int) -> list[int]:
+        return [cell for cell, wanted in work.wanted.items() if not wanted[frame]]
 
     return held
 
