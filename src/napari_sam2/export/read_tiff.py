@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
 from napari_sam2.export.opened import OpenedMovie, arrange
+from napari_sam2.export.safe_xml import parse_xml
 
 #: What files write for a unit -> its name in OME-Zarr and napari.
 UNIT_NAMES = {
@@ -128,8 +128,8 @@ def _ome_scale(tif: Any) -> tuple[dict[str, float], dict[str, str]]:
     if not tif.is_ome or not tif.ome_metadata:
         return {}, {}
     try:
-        root = ElementTree.fromstring(tif.ome_metadata)
-    except ElementTree.ParseError:
+        root = parse_xml(tif.ome_metadata, "the OME metadata")
+    except ValueError:
         return {}, {}
     pixels = next((element for element in root.iter() if element.tag.rpartition("}")[2] == "Pixels"), None)
     if pixels is None:
