@@ -233,3 +233,16 @@ def test_places_far_out_are_rotated_in_float32_also_in_bfloat16() -> None:
     assert turns.dtype == torch.complex64
     low = x.bfloat16()
     assert torch.equal(rotate(low, turns), rotate(low.float(), turns).bfloat16())
+
+
+def test_gradients_are_finite_also_where_a_row_has_nothing_to_look_at(model: Sam2) -> None:
+    trained = copy.deepcopy(model)
+    features = _features(model).stride16.clone().requires_grad_()
+    memory = _memory(model)
+    memory.spatial_nmchw.requires_grad_()
+    trained.attend(features, memory).square().mean().backward()
+    for name, gradient in (("features", features.grad), ("memories", memory.spatial_nmchw.grad)):
+        assert gradient is not None and torch.isfinite(gradient).all(), name
+        assert gradient.abs().sum() > 0
+    for name, parameter in trained.memory_attention.named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
