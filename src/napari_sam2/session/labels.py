@@ -137,13 +137,13 @@ class LabelStore:
                     note.maps.append(dict(mapping))
                     self._kept.pop(frame, None)
 
-    def stage(self, entry: int, frame: int, image: LabelImage) -> Runs:
-        """Change a frame in memory, as part of an entry that is not logged yet; returns what changed."""
+    def stage(self, entry: int, frame: int, image: LabelImage, known: Runs | None = None) -> Runs:
+        """Change a frame in memory, as part of an entry that is not logged yet; returns what changed (if not known)."""
         with self._lock:
             note = self._note(entry, frame)
             note.maps, note.runs = [], None
             self._kept.pop(frame, None)
-            note.runs = label_runs.difference(self.read(frame), image)
+            note.runs = label_runs.difference(self.read(frame), image) if known is None else known
             self._keep(frame, image.copy())
             return note.runs
 
@@ -152,10 +152,6 @@ class LabelStore:
         with self._lock:
             notes = [(t, n) for t, found in self._notes.items() for n in found if n.entry == entry]
             return {t: n.runs for t, n in notes if n.runs is not None}
-
-    def staged_on(self, entry: int, frame: int) -> Runs | None:
-        """Runs of one staged frame."""
-        return next((n.runs for n in self._notes.get(frame, ()) if n.entry == entry), None)
 
     def drop_frame(self, entry: int, frame: int) -> None:
         """Take back what was staged on one frame."""

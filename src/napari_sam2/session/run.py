@@ -208,7 +208,12 @@ def write_frame(
     """Write one tracked frame: first its changes, then its labels."""
     document, frame, image = session.document, result.frame, result.labels
     with document.lock:
-        changed = label_runs.cells_in(document.labels.stage(entry, frame, image))
+        runs = label_runs.difference(document.labels.read(frame), image)
+        # pixels that a tracked cell won and that were tidied away afterwards stay with their owner
+        stray = (runs[3] == 0) & ~np.isin(runs[2], list(result.scores))
+        label_runs.apply(image, runs[:, stray], forward=False)
+        runs = runs[:, ~stray]
+        changed = label_runs.cells_in(document.labels.stage(entry, frame, image, runs))
         cells = [c for c in sorted(changed | set(written)) if c in document.cells]
         rows = [document.cells[c].row for c in cells]
         before = document.table.block(rows, frame, frame + 1)
@@ -227,8 +232,7 @@ def write_frame(
                 elif record["state"] not in KEPT_STATES:
                     record["state"] = HIDDEN
         records = [(ROWS, frame, pack_change(rows, frame, before, after))]
-        runs = document.labels.staged_on(entry, frame)
-        if runs is not None and runs.size:
+        if runs.size:
             records.append((LABELS, frame, label_runs.to_bytes(runs)))
         try:
             document.deltas.append(entry, records)
