@@ -1,4 +1,4 @@
-"""The command line: ``napari-sam2 demo | track | models``.
+"""The command line: ``napari-sam2 demo | track | export | models``.
 
 Parses, calls the engine, and speaks plainly; it computes nothing itself. May import every room but the widgets, and
 imports torch only in the commands that need it, so that ``--help`` is quick.

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_sam2.cli.console import speaks_plainly
+from napari_sam2.cli.export import export
 
 # In help texts \b keeps typer from joining the lines of an example.
 app = typer.Typer(
@@ -161,6 +162,8 @@ def track(
         )
     )
 
+
+app.command()(export)
 
 models = typer.Typer(invoke_without_command=True)
 app.add_typer(models, name="models")

@@ -56,10 +56,14 @@ def export_trackmate(tracked: Tracked, path: Path, job: Job, *, overwrite: bool 
     """Write the file line by line."""
     job.expect(tracked.shape[0])
     with whole_or_nothing(path, overwrite) as temporary:
-        graph = make_graph(tracked, job)
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            for line in _lines(graph, tracked):
-                file.write(line + "\n")
+        write_lines(make_graph(tracked, job), tracked, temporary)
+
+
+def write_lines(graph: Graph, tracked: Tracked, path: Path) -> None:
+    """Write the file of a graph."""
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        for line in _lines(graph, tracked):
+            file.write(line + "\n")
 
 
 def _lines(graph: Graph, tracked: Tracked) -> Iterator[str]:

@@ -1,0 +1,199 @@
+"""``napari-sam2 export``: what a session, or a file of labels, holds, in another format."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_sam2.cli.console import err, out, speaks_plainly
+
+
+@speaks_plainly
+def export(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A session (NAME.sam2cells), or labels: OME-Zarr, TIFF, a Cell Tracking Challenge folder, COCO JSON.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[
+        list[str] | None,
+        typer.Option("--to", help="A format, see above; several times for several.", show_default=False),
+    ] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File or folder to write. Default: beside the source, with the format's suffix.",
+            show_default=False,
+        ),
+    ] = None,
+    cells: Annotated[
+        str | None, typer.Option(metavar="1,2,7", help="Only these cells. Default: all.", show_default=False)
+    ] = None,
+    movie: Annotated[
+        Path | None,
+        typer.Option(
+            help="The movie, for intensities and pictures, where the source does not know it.", show_default=False
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of the format, such as version=0.4, cell=7 or fps=10."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+) -> None:
+    """Write a session's cells for other programs.
+
+    \b
+    ome-zarr      labels (napari, Fiji, OMERO)    mp4, gif      overlay movie
+    tiff          ImageJ, 16-bit                  sheet         one cell through time
+    ome-tiff      32-bit                          plots         area, speed, ... over time
+    ctc           Cell Tracking Challenge         tracks        table for napari's Tracks layer
+    geff          tracks with labels              measurements  table of everything measured
+    trackmate     Fiji's TrackMate                prompts       table for napari-sam2 track
+    coco          masks as run lengths
+
+    \b
+    napari-sam2 export cells.sam2cells --to ome-zarr --to measurements
+    napari-sam2 export cells.sam2cells --out movie.ome.zarr/labels/cells
+    napari-sam2 export cells.sam2cells --to sheet --option cell=7
+    napari-sam2 export masks.tif --to ctc --out 01_RES
+
+    What a format cannot hold is said. Ctrl-C leaves nothing behind.
+    """
+    from napari_sam2.export.formats import FORMATS, find_format
+
+    if not to and target is None:
+        raise ValueError(f"say what to write: --to FORMAT ({', '.join(FORMATS)}), or --out NAME with a suffix")
+    if target is not None and to and len(to) > 1:
+        raise ValueError("--out names one file: leave it away to write several formats beside the source")
+    names = to or [find_format(target.expanduser()).name] if target is not None else to or []
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise ValueError(f"there is no format {unknown[0]!r}; known are {', '.join(FORMATS)}")
+    options = parse_options(option or [])
+    chosen = parse_cells(cells)
+    with open_source(source.expanduser(), movie) as found:
+        for name in names:
+            path = target or default_path(source.expanduser(), FORMATS[name].suffixes[0])
+            write_one(found, path, name, chosen, overwrite, options)
+
+
+def write_one(
+    found: Any, path: Path, name: str, cells: list[int] | None, overwrite: bool, options: dict[str, Any]
+) -> None:
+    """Write one format with a bar, and say what it lost and where it is."""
+    from napari_sam2.export import LossWarning
+    from napari_sam2.export.save import export as save
+
+    console = err()
+    with progress_bar(name) as report, warnings.catch_warnings():
+        warnings.simplefilter("ignore", LossWarning)
+        done = save(found, path, format=name, cells=cells, overwrite=overwrite, progress=report, **options)
+    if done.lost:
+        console.print(f"{done.path.name} cannot hold: {'; '.join(done.lost)}.", markup=False)
+    console.print(f"{done.bytes / 1e6:.3g} MB")
+    out().print(str(done.path), markup=False)
+
+
+@contextmanager
+def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err(), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+
+        def report(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield report
+
+
+@contextmanager
+def open_source(path: Path, movie: Path | None) -> Iterator[Any]:
+    """Open a session (to look at only) or labels."""
+    from napari_sam2.export.read import open_movie
+    from napari_sam2.export.read_segmentation import open_segmentation
+    from napari_sam2.export.tracked import as_tracked
+    from napari_sam2.tracking.movie import Movie
+
+    known: dict[str, Any] = {}
+    if movie is not None:
+        opened = open_movie(movie.expanduser())
+        known["movie"] = Movie(opened.data, axes=opened.axes)
+    if (path / "session.json").is_file():
+        from napari_sam2.session import open_session
+
+        try:
+            session = open_session(path, read_only=True)
+        except Exception as error:
+            if type(error).__name__ not in ("MovieNotFound", "WrongMovie"):
+                raise
+            if movie is None:
+                err().print(f"{error} Exporting without intensities (--movie names the movie).", markup=False)
+            session = open_session(path, read_only=True, without_movie=True)
+        with session:
+            yield as_tracked(session, **known)
+        return
+    found = as_tracked(open_segmentation(path), **known)
+    if movie is not None and known["movie"].frame_shape != found.shape[1:]:
+        raise ValueError(f"the movie's frames are {known['movie'].frame_shape}, the labels' {found.shape[1:]}")
+    yield found
+
+
+def default_path(source: Path, suffix: str) -> Path:
+    """Beside the source, under its name with the format's suffix; ``_export`` where that would be the source."""
+    stem = source.name.split(".")[0] or "cells"
+    path = source.with_name(stem + suffix)
+    return path if path != source and suffix else source.with_name(f"{stem}_export{suffix}")
+
+
+def parse_cells(text: str | None) -> list[int] | None:
+    """Read ``1,2,7``.
+
+    Raises
+    ------
+    ValueError
+        If it is no list of numbers.
+    """
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ValueError(f"--cells {text}: write numbers with commas, for example 1,2,7") from None
+
+
+def parse_options(given: list[str]) -> dict[str, Any]:
+    """Read ``NAME=VALUE``: whole numbers and numbers as such; ``version`` stays text.
+
+    Raises
+    ------
+    ValueError
+        If one has no ``=``.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--option {text}: write NAME=VALUE, for example cell=7")
+        found[name] = value
+        if name == "cells":
+            found[name] = parse_cells(value)
+        elif name != "version":
+            for kind in (int, float):
+                try:
+                    found[name] = kind(value)
+                    break
+                except ValueError:
+                    continue
+    return found
