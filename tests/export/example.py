@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,3 +72,27 @@ def example(frames: int = 6, *, movie: bool = True, **changed: Any) -> Tracked:
         "name": "example",
     }
     return Tracked(labels, **{**fields, **changed})
+
+
+def make_image(path: Path, version: str, channels: int = 2) -> None:
+    """An OME-Zarr image (T, C, Z, Y, X) of two levels, made without our writers."""
+    import zarr
+
+    group = zarr.open_group(path, mode="w-", zarr_format=3 if version == "0.5" else 2)
+    datasets = []
+    for level in range(2):
+        shape = (6, channels, 1, 48 >> level, 64 >> level)
+        keys: dict[str, Any] = {"dimension_names": list("tczyx")}
+        if version == "0.4":
+            keys = {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
+        array = group.create_array(str(level), shape=shape, chunks=(1, 1, 1, *shape[3:]), dtype="uint16", **keys)
+        array[:] = np.arange(np.prod(shape)).reshape(shape) % 1000
+        scale = [300.0, 1.0, 1.0, 0.5 * 2**level, 0.5 * 2**level]
+        datasets.append({"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+    axes = [{"name": "t", "type": "time", "unit": "second"}, {"name": "c", "type": "channel"}]
+    axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+    multiscale = {"name": "image", "axes": axes, "datasets": datasets}
+    if version == "0.5":
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale]}
+    else:
+        group.attrs["multiscales"] = [{"version": "0.4", **multiscale}]
