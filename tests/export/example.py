@@ -71,7 +71,7 @@ def example(frames: int = 6, *, movie: bool = True, **changed: Any) -> Tracked:
         "movie": Movie(data.astype(np.uint16)) if movie else None,
         "name": "example",
     }
-    return Tracked(labels, **{**fields, **changed})
+    return Tracked(**{"labels": labels, **fields, **changed})
 
 
 def make_image(path: Path, version: str, channels: int = 2) -> None:

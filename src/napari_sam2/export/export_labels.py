@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -128,16 +129,19 @@ def export_tiff(
             "OME-Zarr"
         )
     options = ome_options(info) if ome else imagej_options(info)
+    # a chain, because tifffile closes a generator after its last page, before that page was reported as done
+    pages = chain((tracked.frame(frame).astype(info.dtype) for frame in job.frames(info.shape[0])), ())
     with whole_or_nothing(path, overwrite) as temporary:
         with tifffile.TiffWriter(temporary, bigtiff=size > MAX_CLASSIC_BYTES, ome=ome, imagej=not ome) as tif:
             tif.write(
-                (tracked.frame(frame).astype(info.dtype) for frame in job.frames(info.shape[0])),
+                pages,
                 shape=info.shape,
                 dtype=info.dtype,
                 photometric="minisblack",
                 compression=compression,
                 **{name: value for name, value in options.items() if name not in ("ome", "imagej")},
             )
+        next(pages, None)
 
 
 def export_ome_tiff(tracked: Tracked, path: Path, job: Job, **options: Any) -> None:
