@@ -16,7 +16,7 @@ from napari_sam2.session.document import now
 from napari_sam2.session.errors import Refused, StorageProblem
 from napari_sam2.session.events import Changed
 from napari_sam2.session.stale import Anchor, BoolFrames
-from napari_sam2.session.table import REVIEWS, STATES, measure, pack_change
+from napari_sam2.session.table import REVIEWS, STATES, measure_all, pack_change
 from napari_sam2.tracking.plan import Direction, Segment, plan
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 What = Literal["needed", "stale", "prompted", "all"]
 WHATS: tuple[What, ...] = ("needed", "stale", "prompted", "all")
+UNCHECKED = REVIEWS.index("unchecked")
 PRESENT, HIDDEN = STATES.index("present"), STATES.index("hidden")
 KEPT_STATES = (STATES.index("left"), STATES.index("dead"), STATES.index("divided"))
 """Where a person said what became of a cell, tracking that finds nothing does not say otherwise."""
@@ -218,19 +219,19 @@ def write_frame(
         rows = [document.cells[c].row for c in cells]
         before = document.table.block(rows, frame, frame + 1)
         after = before.copy()
-        sizes = measure(image, cells)
-        for i, cell in enumerate(cells):
-            record = after[i, 0]
-            record["area"], record["y"], record["x"] = sizes[cell]
-            if cell in written:
-                record["score"], record["iou"] = result.scores[cell], result.ious.get(cell, 0.0)
-                record["made"] = made[cell, frame]
-                record["review"] = REVIEWS.index("unchecked")
-                record["doubt"] = cell in getattr(result, "suspects", {})
-                if record["area"]:
-                    record["state"] = PRESENT
-                elif record["state"] not in KEPT_STATES:
-                    record["state"] = HIDDEN
+        column = after[:, 0]
+        column["area"], column["y"], column["x"] = measure_all(image, cells)
+        place = {cell: i for i, cell in enumerate(cells)}
+        at = np.array([place[cell] for cell in written])
+        own = column[at]
+        own["score"] = [result.scores[cell] for cell in written]
+        own["iou"] = [result.ious.get(cell, 0.0) for cell in written]
+        own["made"] = [made[cell, frame] for cell in written]
+        own["doubt"] = [cell in result.suspects for cell in written]
+        own["review"] = UNCHECKED
+        kept = np.isin(own["state"], KEPT_STATES) & (own["area"] == 0)
+        own["state"] = np.where(own["area"] > 0, PRESENT, np.where(kept, own["state"], HIDDEN))
+        column[at] = own
         records = [(ROWS, frame, pack_change(rows, frame, before, after))]
         if runs.size:
             records.append((LABELS, frame, label_runs.to_bytes(runs)))

@@ -66,6 +66,7 @@ class Stale:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._masks: dict[int, dict[int, MaskCrop]] = {}
+        self._context: tuple[list[object], int] | None = None
 
     def forget(self, cells: Iterable[int]) -> None:
         """The pixels of some cells may have changed."""
@@ -75,8 +76,10 @@ class Stale:
     def context(self) -> int:
         """A number that stands for the weights and the settings that masks depend on."""
         meta = self.document.meta
-        model = meta["model"].get("hash") or meta["model"]["name"]
-        return digest(model, *(repr(meta.get(key)) for key in CONTEXT))
+        depends = [meta["model"].get("hash") or meta["model"]["name"], *(meta.get(key) for key in CONTEXT)]
+        if self._context is None or self._context[0] != depends:
+            self._context = (depends, digest(*(repr(value) for value in depends)))
+        return self._context[1]
 
     def anchors(self, cell: int) -> dict[int, Anchor]:
         """Frames that others are tracked from, in ascending order."""
@@ -137,7 +140,8 @@ class Stale:
         ranges = self.expected(cell, anchors)
         for first, stop, digests in ranges:
             part = slice(first, stop)
-            fits[part] |= np.isin(made[part], np.array(digests, np.uint64))
+            for one in digests:
+                fits[part] |= made[part] == np.uint64(one)
             could[part] = True
         if not ranges:
             fits |= made == GIVEN

@@ -38,6 +38,7 @@ CHUNK_ROWS = 16
 FIRST_CAPACITY = 16
 
 Rows = npt.NDArray[np.void]
+Floats = npt.NDArray[np.float64]
 
 
 class Table:
@@ -146,20 +147,33 @@ def code(names: Iterable[str], name: str, what: str) -> int:
 
 def measure(image: npt.NDArray[np.int32], cells: Iterable[int]) -> dict[int, tuple[int, float, float]]:
     """Area and centroid (y, x) in pixels of some cells of a label image (Y, X); area 0 at (0, 0) for absent ones."""
-    wanted = np.array(sorted(set(cells)), np.int64)
-    if not wanted.size:
-        return {}
+    wanted = sorted(set(cells))
+    area, y, x = measure_all(image, wanted)
+    return dict(zip(wanted, zip(area.tolist(), y.tolist(), x.tolist(), strict=True), strict=True))
+
+
+def measure_all(image: npt.NDArray[np.int32], cells: Sequence[int]) -> tuple[Floats, Floats, Floats]:
+    """Areas and centroids, (N,) each, of cells in ascending order; see `measure`."""
+    wanted = np.asarray(cells, np.int64)
+    n = len(wanted)
+    if not n:
+        return np.zeros(0), np.zeros(0), np.zeros(0)
     at = np.flatnonzero(image)
     ids = image.reshape(-1)[at]
     low, high = int(wanted[0]), int(wanted[-1])
-    if high - low < 1 << 20:
-        slot_of = np.full(high - low + 2, len(wanted))
-        slot_of[wanted - low] = np.arange(len(wanted))
-        slot = slot_of[np.where((ids >= low) & (ids <= high), ids - low, high - low + 1)]
+    if n == 1:
+        at = at[ids == low]
+        slot = np.zeros(len(at), np.int64)
+    elif int(ids.max(initial=high)) < 1 << 20:
+        slot_of = np.full(max(high, int(ids.max(initial=0))) + 1, n, np.int64)
+        slot_of[wanted] = np.arange(n)
+        slot = slot_of[ids]
     else:
-        slot = np.minimum(np.searchsorted(wanted, ids), len(wanted) - 1)
-        slot = np.where(wanted[slot] == ids, slot, len(wanted))
-    count = np.bincount(slot, minlength=len(wanted) + 1)[: len(wanted)]
-    y = np.bincount(slot, at // image.shape[1], minlength=len(wanted) + 1)[: len(wanted)] / np.maximum(count, 1)
-    x = np.bincount(slot, at % image.shape[1], minlength=len(wanted) + 1)[: len(wanted)] / np.maximum(count, 1)
-    return {int(c): (int(count[i]), float(y[i]), float(x[i])) for i, c in enumerate(wanted)}
+        slot = np.minimum(np.searchsorted(wanted, ids), n - 1)
+        slot = np.where(wanted[slot] == ids, slot, n)
+    y = at // image.shape[1]
+    x = at - y * image.shape[1]
+    count = np.bincount(slot, minlength=n + 1)[:n].astype(float)
+    some = np.maximum(count, 1)
+    sums = [np.bincount(slot, v, minlength=n + 1)[:n] / some for v in (y, x)]
+    return count, sums[0], sums[1]
