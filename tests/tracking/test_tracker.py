@@ -86,10 +86,6 @@ def test_the_same_prompts_in_another_order_give_the_same_labels() -> None:
     assert np.array_equal(*labels)
 
 
-@pytest.mark.xfail(
-    reason="what is remembered of a prompted frame depends on the neighbours that were segmented in the same batch",
-    strict=True,
-)
 def test_it_does_not_matter_whether_a_neighbour_was_drawn_before_or_after_tracking() -> None:
     boxes = {1: ((20, 20), (70, 90)), 2: ((30, 40), (80, 110))}
     labels = []

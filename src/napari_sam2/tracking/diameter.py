@@ -53,7 +53,7 @@ def diameter_from_clicks(engine: Engine, book: PromptBook, geometry_for: Callabl
     frame = max(sorted(frames), key=lambda t: len(book.on_frame(t)))
     cells = book.on_frame(frame)
     chosen = [cells[i] for i in np.unique(np.linspace(0, len(cells) - 1, SAMPLED_CLICKS).astype(int))]
-    prompts = [_first_click(book[cell, frame]) for cell in chosen]
+    prompts = [first_click(book[cell, frame]) for cell in chosen]
     diameter = engine.settings.target_diameter  # begin with the frame as it is
     for _ in range(MAX_ROUNDS):
         geometry = geometry_for(diameter)
@@ -71,8 +71,8 @@ def diameter_from_clicks(engine: Engine, book: PromptBook, geometry_for: Callabl
     return diameter
 
 
-def _first_click(prompts: FramePrompts) -> FramePrompts:
-    """The first positive click alone: the size must not change with every further click."""
+def first_click(prompts: FramePrompts) -> FramePrompts:
+    """Keep the first positive click alone: the size must not change with every further click."""
     for said in prompts.rounds:
         for y, x, foreground in said.clicks:
             if foreground:

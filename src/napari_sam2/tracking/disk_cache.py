@@ -43,7 +43,10 @@ class DiskCache:
         name = _name(frame, page)
         if group is None or not (self._path(geometry) / f"{name}.done").exists():
             return None
-        maps = [torch.from_numpy(np.asarray(group[f"{name}/{i}"][...])) for i in range(3)]
+        try:
+            maps = [torch.from_numpy(np.asarray(group[f"{name}/{i}"][...])) for i in range(3)]
+        except (OSError, KeyError, ValueError, RuntimeError):  # damaged: what is encoded again replaces it
+            return None
         return tuple(m.to(like.device, like.dtype) for m in maps)
 
     def write(self, geometry: Geometry, frame: int, page: tuple[int, int], maps: tuple[Tensor, ...]) -> None:

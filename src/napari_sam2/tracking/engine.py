@@ -49,7 +49,7 @@ class Engine:
         self.features = features
         self.settings = settings
         self.chunk = settings.chunk
-        self._prompter = Prompter(model, trusting=not settings.reference)
+        self._prompter = Prompter(model, trusting=not settings.reference, tidy=settings.tidy)
 
     def bank(self, geometry: Geometry, cells: int, conditioning: int) -> MemoryBank:
         """Make an empty memory bank for a number of cells."""
@@ -127,9 +127,12 @@ class Engine:
 
     @torch.inference_mode()
     def memories(self, geometry: Geometry, frame: int, masks: Masks, prompted: bool) -> Tensor:
-        """Encode the memories (N, Cm, h, w) of masks; hard masks where the cells were prompted."""
+        """Encode the memories (N, Cm, h, w) of masks; hard masks where the cells were prompted.
+
+        What is remembered of a prompted cell depends on its own prompts alone, never on who else was prompted.
+        """
         logits = masks.logits_nhw
-        if self.settings.neighbours:
+        if self.settings.neighbours and not prompted:
             logits = suppress_losers(logits, masks.origins)
 
         def run(part: slice) -> Tensor:
@@ -181,4 +184,5 @@ class Engine:
 def _is_out_of_memory(error: BaseException) -> bool:
     # On the CPU and on mps torch raises a plain RuntimeError.
     words = str(error).lower()
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in words or "alloc" in words
+    said = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(s in words for s in said)

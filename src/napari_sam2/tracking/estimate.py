@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_sam2.tracking.anchors import Anchors
-from napari_sam2.tracking.features import page_side
+from napari_sam2.tracking.features import touched_pages
 from napari_sam2.tracking.plan import Segment
 
 #: Cells that are tracked for the measurement; the rest is proportion.
@@ -118,8 +118,6 @@ def _measure(anchors: Anchors, segments: Sequence[Segment]) -> tuple[float, floa
 
 def _pages(anchors: Anchors, segments: Sequence[Segment]) -> int:
     """Pages that the cells lie on at the start: (row, column) pairs."""
-    side = page_side(anchors.geometry)
     starts = anchors.get([(s.cell, s.start) for s in segments])
     origins = np.concatenate([anchor.masks.origins for anchor in starts])
-    last = origins + np.array(anchors.geometry.window_tokens) - 1
-    return len(np.unique(np.concatenate((origins // side, last // side)), axis=0))
+    return len(touched_pages(anchors.geometry, origins))

@@ -92,7 +92,7 @@ class FeatureSource:
         """
         side = page_side(geometry)
         rows, columns = geometry.window_tokens
-        wanted = _touched(origins, (rows, columns), side)
+        wanted = touched_pages(geometry, origins)
         pages = self._get(geometry, frame, wanted)
         if len(wanted) == 1 and side == (rows, columns):
             maps = [page.permute(2, 0, 1)[None].expand(len(origins), -1, -1, -1) for page in pages[0]]
@@ -223,10 +223,11 @@ def _divide(tokens: int) -> int:
     return side + side % 2  # whole elements at stride 32
 
 
-def _touched(origins: npt.NDArray[np.int64], size: tuple[int, int], side: tuple[int, int]) -> npt.NDArray[np.int64]:
-    """Pages (M, 2), unique and sorted, that the windows lie on."""
+def touched_pages(geometry: Geometry, origins: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Pages (M, 2), unique and sorted, that windows with these first tokens (N, 2) lie on."""
+    side = page_side(geometry)
     first = origins // side
-    last = (origins + size - np.array(1)) // side
+    last = (origins + geometry.window_tokens - np.array(1)) // side
     steps = (last - first).max(0) + 1
     found = [np.minimum(first + (dy, dx), last) for dy in range(steps[0]) for dx in range(steps[1])]
     return np.unique(np.concatenate(found), axis=0)

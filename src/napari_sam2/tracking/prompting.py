@@ -36,12 +36,15 @@ class Prompter:
     model
         The network.
     trusting
-        Trust the user: a cell is there when it is pointed at, whatever the network says; parts of its mask that nobody
-        pointed at are dropped; a correction implies that the rest is right. The published tracker does none of this.
+        Trust the user: a cell is there when it is pointed at, whatever the network says, and a correction implies that
+        the rest is right. The published tracker does neither.
+    tidy
+        Drop parts of a mask that nobody pointed at.
     """
 
-    def __init__(self, model: Sam2, trusting: bool) -> None:
+    def __init__(self, model: Sam2, trusting: bool, tidy: bool) -> None:
         self.model = model
+        self.tidy = tidy
         self.trusting = trusting
 
     def segment(
@@ -92,7 +95,7 @@ class Prompter:
                 raised = output.object_logits_n.clamp(min=PROMPTED_LOGIT)
                 output.object_logits_n = torch.where(positive, raised, output.object_logits_n)
             chosen = self.model.select(output, count <= 1)
-            if self.trusting:
+            if self.tidy:
                 chosen.logits_nhw = keep_parts(chosen.logits_nhw, _places(said, size), share=0)
             masks.put(at, chosen)
             feedback[at] = chosen.logits_nhw.float().clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from napari_sam2.tracking.anchors import Anchors
-from napari_sam2.tracking.diameter import diameter_from_clicks, diameter_from_drawings
+from napari_sam2.tracking.diameter import diameter_from_clicks, diameter_from_drawings, first_click
 from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.prompts import FramePrompts, PromptBook
@@ -112,8 +112,16 @@ class Scales:
             return
         geometry = self.geometry()
         typical = self._anchors.setdefault(geometry, Anchors(self.engine, geometry, self.book))
-        for (cell, frame), anchor in zip(clicked, typical.get(clicked), strict=True):
-            measured = 2 * math.sqrt(anchor.masks.areas()[0] / math.pi) / geometry.mean_scale
+        # By the first click alone: a correction must not move the cell to another field. Where that click is all there
+        # is, its mask will be needed anyway.
+        single = [key for key in clicked if self.book[key] == first_click(self.book[key])]
+        areas = {key: a.masks.areas()[0] for key, a in zip(single, typical.get(single), strict=True)}
+        for frame in sorted({t for cell, t in clicked if (cell, t) not in areas}):
+            keys = [key for key in clicked if key[1] == frame and key not in areas]
+            masks = self.engine.from_prompts(geometry, frame, [first_click(self.book[key]) for key in keys])
+            areas.update(zip(keys, masks.areas(), strict=True))
+        for cell, frame in clicked:
+            measured = 2 * math.sqrt(areas[cell, frame] / math.pi) / geometry.mean_scale
             self._levels[cell] = (self.book[cell, frame], self.cell_diameter, self._octaves(measured))
 
     def _octaves(self, diameter: float) -> int:

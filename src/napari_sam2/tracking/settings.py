@@ -24,7 +24,8 @@ class Settings:
     tidy
         Drop parts of masks that lie apart from the cell, islands and holes.
     neighbours
-        Lower a cell's logits where another cell's are higher before it is remembered.
+        Lower a cell's logits where another cell's are higher before it is remembered. A cell's masks then depend, a
+        little, on which others are tracked with it.
     guard
         Do not remember doubtful masks.
     min_iou
@@ -52,7 +53,7 @@ class Settings:
     recent: int = 3
     chunk: int = 64
     tidy: bool = True
-    neighbours: bool = True
+    neighbours: bool = False
     guard: bool = True
     min_iou: float = 0.3
     max_growth: float = 3.0
