@@ -1,0 +1,96 @@
+"""Suspects and proposed divisions on movies whose faults are known."""
+
+from __future__ import annotations
+
+import numpy as np
+from stub import FRAMES, disc, measured
+
+from napari_sam2.session import Session
+from napari_sam2.session.shapes import shapes
+
+
+def moving(second_from: int = FRAMES, jump: int = FRAMES, grow: int = FRAMES) -> np.ndarray:
+    """One cell, which falls in two, jumps, or grows on a frame."""
+    labels = np.zeros((FRAMES, 40, 48), np.int32)
+    for t in range(FRAMES):
+        x = 12 + t + (14 if t >= jump else 0)
+        labels[t, disc(10, x, 7 if t >= grow else 4)] = 1
+        if t >= second_from:
+            labels[t, :, x - 1 : x + 2] = 0
+    return labels
+
+
+def test_a_calm_cell_is_no_suspect(session: Session) -> None:
+    session.take_over(moving())
+    assert session.review() == []
+
+
+def test_faults_are_found_on_their_frame_with_reasons(session: Session) -> None:
+    session.take_over(moving(jump=6))
+    (suspect,) = session.review()
+    assert suspect.frame == 6 and suspect.reasons == ("the cell jumped",)
+    session.set_state(1, 6, "checked")
+    assert session.review() == []
+    session.undo()
+    assert len(session.review()) == 1
+
+
+def test_growth_and_marks_of_a_person(session: Session) -> None:
+    session.take_over(moving(grow=6))
+    first = session.review()[0]
+    assert first.frame == 6 and first.reasons[0].startswith("the area grew to 3")
+    session.set_state(1, 2, "suspect")
+    best = session.review()[0]
+    assert best.frame == 2 and best.doubt == 1.0 and "marked as suspect" in best.reasons
+
+
+def test_low_scores_and_absence_are_suspect(session: Session) -> None:
+    cell = session.add_click(None, 0, (10, 12))
+    for result in session.track():
+        result.scores[cell] = 0.2
+    assert not session.review()  # what was written was sure
+    session.delete_on(cell, 4)
+    assert not session.review()  # a person said that it is not there
+
+
+def test_shapes_count_parts_and_contacts() -> None:
+    image = np.zeros((40, 48), np.int32)
+    image[5:15, 5:15], image[5:15, 15:25] = 1, 2
+    image[20:30, 5:15], image[20:25, 20:30] = 3, 3
+    found = shapes(image)
+    assert found[1].touching == found[2].touching == 0.25 and found[1].second == 0
+    assert abs(found[3].second - 1 / 3) < 1e-9 and found[3].touching == 0
+
+
+def test_a_mask_in_two_lasting_parts_is_proposed_and_made(session: Session) -> None:
+    session.take_over(moving(second_from=6))
+    (proposal,) = session.proposals()
+    assert (proposal.mother, proposal.frame, proposal.daughters) == (1, 6, (1, 1)) and "two parts" in proposal.reason
+    session.reject(proposal)
+    assert session.proposals() == []
+    session.undo()
+    one, two = session.accept(proposal, track=False)
+    assert session.lineage()[0].daughters == (one, two)
+    assert {*np.unique(session.labels[6])} == {0, one, two} and session.proposals() == []
+    measured(session)
+    assert session.undo() == "divide"
+
+
+def test_tracks_that_meet_backwards_are_proposed_and_made(session: Session) -> None:
+    labels = np.zeros((FRAMES, 40, 48), np.int32)
+    for t in range(FRAMES):
+        if t < 5:
+            labels[t, disc(20, 20, 6)] = 1
+        else:
+            labels[t, disc(20 - (t - 1), 20, 4)] = 1
+            labels[t, disc(20 + (t - 1), 20, 4)] = 2
+    session.take_over(labels)
+    (proposal,) = session.proposals()
+    assert (proposal.mother, proposal.frame, proposal.daughters) == (1, 5, (1, 2))
+    steps = len(session.document.done)
+    born = session.accept(proposal, track=False)
+    assert len(session.document.done) == steps + 1
+    (division,) = session.lineage()
+    assert (division.mother, division.frame, set(division.daughters)) == (1, 5, set(born))
+    assert np.array_equal(session.labels[:5] == 1, labels[:5] == 1) and session.proposals() == []
+    measured(session)
