@@ -160,9 +160,9 @@ def accept(session: Session, proposal: Proposal, track: bool) -> list[int]:
 
 
 def _two_parts(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
-    from skimage.measure import label
+    from scipy import ndimage
 
-    pieces = label(mask, connectivity=2)
+    pieces, _ = ndimage.label(mask, np.ones((3, 3)))
     size = np.bincount(pieces.reshape(-1))
     size[0] = 0
     largest = np.argsort(size)[::-1][:2]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 
 @dataclass(frozen=True)
@@ -26,34 +27,48 @@ class Shape:
 
 def shapes(image: npt.NDArray[np.int32]) -> dict[int, Shape]:
     """Shapes of all cells of a label image (Y, X)."""
-    from skimage.measure import label
-
     rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
     if not rows.size:
         return {}
-    image = np.pad(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
+    image = np.pad(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)  # background comes first
     cells, flat = np.unique(image, return_inverse=True)
     index = flat.reshape(image.shape)
-    pieces = label(image, background=0, connectivity=2)
-    size = np.bincount(pieces.reshape(-1))
-    owner = np.zeros(len(size), np.int64)
-    owner[pieces.reshape(-1)] = index.reshape(-1)
+    owner, size = pieces(index)
     order = np.lexsort((-size, owner))
-    first = np.searchsorted(owner[order], np.arange(len(cells)))
     second = np.zeros(len(cells))
-    for i in range(1, len(cells)):
-        if first[i] + 1 < len(order) and owner[order[first[i] + 1]] == i:
-            second[i] = size[order[first[i] + 1]]
+    # of each cell's pieces in order of size, the one after the largest
+    follows = np.flatnonzero(owner[order][1:] == owner[order][:-1]) + 1
+    largest = np.flatnonzero(np.diff(owner[order], prepend=-1))
+    at = np.intersect1d(follows, largest + 1)
+    second[owner[order[at]]] = size[order[at]]
     area = np.bincount(index.reshape(-1), minlength=len(cells))
     border, shared = np.zeros(len(cells)), np.zeros(len(cells))
-    background = int(cells[0] == 0)
     for a, b in ((index[:-1], index[1:]), (index[:, :-1], index[:, 1:])):
         edge = a != b
         for mine, other in ((a[edge], b[edge]), (b[edge], a[edge])):
             border += np.bincount(mine, minlength=len(cells))
-            shared += np.bincount(mine[other >= background], minlength=len(cells))
+            shared += np.bincount(mine[other > 0], minlength=len(cells))
     return {
-        int(c): Shape(float(second[i] / area[i]), float(shared[i] / max(border[i], 1)))
-        for i, c in enumerate(cells)
-        if c
+        int(cells[i]): Shape(float(second[i] / area[i]), float(shared[i] / max(border[i], 1)))
+        for i in range(1, len(cells))
     }
+
+
+def pieces(index: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Connected pieces (8 neighbours) of equal number in an image (Y, X), 0 left out: number and size of each."""
+    inside = index > 0
+    node = np.cumsum(inside.reshape(-1)).reshape(index.shape) - 1
+    ends = []
+    high, wide = index.shape
+    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        a = np.s_[: high - dy, max(0, -dx) : wide - max(0, dx)]
+        b = np.s_[dy:, max(0, dx) : wide + min(0, dx)]
+        same = inside[a] & (index[a] == index[b])
+        ends.append((node[a][same], node[b][same]))
+    first, second = (np.concatenate([pair[i] for pair in ends]) for i in (0, 1))
+    count = int(inside.sum())
+    graph = sparse.coo_matrix((np.ones(len(first), bool), (first, second)), shape=(count, count))
+    found, piece = sparse.csgraph.connected_components(graph, directed=False)
+    owner = np.zeros(found, np.int64)
+    owner[piece] = index[inside]
+    return owner, np.bincount(piece, minlength=found)
