@@ -1,0 +1,87 @@
+"""Parts of masks that lie apart from the cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2.tracking.parts import DROPPED_LOGIT, keep_parts, most_interior, shift_masks
+from napari_sam2.tracking.prompts import FramePrompts, MaskCrop, Round
+
+SIDE = 32
+
+
+def _mask(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    out = np.zeros((SIDE, SIDE), bool)
+    for top, left, bottom, right in boxes:
+        out[top:bottom, left:right] = True
+    return out
+
+
+def _logits(*masks: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.where(np.stack(masks), 5.0, -5.0))
+
+
+CELL, NEIGHBOUR, SPECK = (4, 4, 12, 12), (4, 16, 12, 26), (20, 20, 22, 22)
+
+
+def test_a_larger_neighbour_goes_and_the_cell_stays() -> None:
+    kept = keep_parts(_logits(_mask(CELL, NEIGHBOUR, SPECK)), _mask(CELL)[None])
+    assert np.array_equal(kept[0].numpy() > 0, _mask(CELL))
+    assert kept.min() == DROPPED_LOGIT
+
+
+def test_both_daughters_stay_where_their_mother_was() -> None:
+    daughters = _mask((4, 4, 12, 7), (4, 9, 12, 12))
+    kept = keep_parts(_logits(daughters), _mask(CELL)[None])
+    assert np.array_equal(kept[0].numpy() > 0, daughters)
+
+
+def test_a_cell_that_jumped_keeps_its_largest_part() -> None:
+    kept = keep_parts(_logits(_mask(NEIGHBOUR, SPECK)), _mask((25, 2, 28, 5))[None])
+    assert np.array_equal(kept[0].numpy() > 0, _mask(NEIGHBOUR))
+
+
+def test_cells_do_not_mind_each_other() -> None:
+    masks = [_mask(CELL, SPECK), _mask(NEIGHBOUR), np.zeros((SIDE, SIDE), bool)]
+    kept = keep_parts(_logits(*masks), np.stack([_mask(CELL), _mask(NEIGHBOUR), _mask(CELL)]))
+    assert np.array_equal(kept.numpy() > 0, np.stack([_mask(CELL), _mask(NEIGHBOUR), masks[2]]))
+
+
+def test_every_part_that_was_clicked_on_stays() -> None:
+    clicks = _mask((8, 8, 9, 9), (8, 20, 9, 21))
+    kept = keep_parts(_logits(_mask(CELL, NEIGHBOUR, SPECK)), clicks[None], share=0)
+    assert np.array_equal(kept[0].numpy() > 0, _mask(CELL, NEIGHBOUR))
+
+
+@pytest.mark.parametrize("step", [(0, 0), (1, 0), (-2, 3), (0, -1), (20, 0)])
+def test_a_mask_stays_in_place_when_its_window_moves(step: tuple[int, int]) -> None:
+    before, after = np.array([[5, 5]]), np.array([[5, 5]]) + step
+    y, x = np.nonzero(shift_masks(_mask(CELL)[None], before, after)[0])
+    ya, xa = np.nonzero(_mask(CELL))
+    there = {(int(a) + 20, int(b) + 20) for a, b in zip(ya, xa, strict=True)}
+    found = {(int(a) + 4 * after[0, 0], int(b) + 4 * after[0, 1]) for a, b in zip(y, x, strict=True)}
+    corner = 4 * after[0]
+    inside = {p for p in there if all(corner[i] <= p[i] < corner[i] + SIDE for i in (0, 1))}
+    assert found == inside
+
+
+def test_the_most_interior_pixel_keeps_away_from_what_is_not_the_cell() -> None:
+    dumbbell = _mask((4, 2, 14, 12), (8, 12, 10, 16), (4, 16, 14, 28))
+    y, x = most_interior(dumbbell, [])
+    assert dumbbell[int(y), int(x)] and x > 15, "deepest in the larger half"
+    y, x = most_interior(dumbbell, [(9.0, 22.0)])
+    assert dumbbell[int(y), int(x)] and x < 12, "the larger half is said to be something else"
+
+
+def test_a_correction_implies_a_click_inside_the_mask_it_corrects() -> None:
+    from napari_sam2.tracking.geometry import Geometry
+    from napari_sam2.tracking.prompting import _window_points
+
+    geometry = Geometry.windowed((256, 256), 1.0, 16)
+    base = MaskCrop.of(np.pad(_mask(CELL), ((100, 124), (100, 124))))
+    said = FramePrompts(rounds=(Round(clicks=((130.0, 120.0, False),)),), base=base)
+    points, labels = _window_points(said, 0, geometry, np.array([0, 0]), implied=True)
+    assert labels == [1, 0] and base.full((256, 256))[int(points[0][1]), int(points[0][0])]
+    assert _window_points(said, 0, geometry, np.array([0, 0]), implied=False)[1] == [0]
