@@ -68,7 +68,7 @@ def test_a_mask_stays_in_place_when_its_window_moves(step: tuple[int, int]) -> N
 
 
 def test_the_most_interior_pixel_keeps_away_from_what_is_not_the_cell() -> None:
-    dumbbell = _mask((4, 2, 14, 12), (8, 12, 10, 16), (4, 16, 14, 28))
+    dumbbell = _mask((4, 2, 14, 12), (8, 12, 10, 16), (2, 16, 16, 30))
     y, x = most_interior(dumbbell, [])
     assert dumbbell[int(y), int(x)] and x > 15, "deepest in the larger half"
     y, x = most_interior(dumbbell, [(9.0, 22.0)])
