@@ -122,6 +122,14 @@ class LabelFiles:
 
 
 def _of_movie(opened: OpenedMovie, path: Path) -> Tracked:
+    try:
+        return _labels_of(opened, path)
+    except ValueError:
+        opened.close()
+        raise
+
+
+def _labels_of(opened: OpenedMovie, path: Path) -> Tracked:
     if opened.axes != "TYX":
         channels = opened.data.shape[1]
         raise ValueError(
