@@ -165,6 +165,13 @@ def with_pycocotools(path: Path) -> dict[str, int]:
     return areas
 
 
+def with_vos_benchmark(path: Path) -> dict[str, list[float]]:
+    from vos_benchmark.benchmark import VideoEvaluator
+
+    _, j, f = VideoEvaluator(str(path / "truth"), str(path / "found"))("cells")
+    return {str(number): [float(j[number]), float(f[number])] for number in sorted(j)}
+
+
 PROGRAMS = {
     "ome-zarr": (with_ome_zarr_py, ["cells.ome.zarr", "old.ome.zarr"]),
     "ome-zarr-models": (
@@ -179,6 +186,7 @@ PROGRAMS = {
     "pycellin": (with_pycellin, ["cells.xml"]),
     "traccuracy": (with_traccuracy, ["cells"]),
     "pycocotools": (with_pycocotools, ["cells.coco.json"]),
+    "vos-benchmark": (with_vos_benchmark, ["davis"]),
 }
 
 

@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
+from benchmarks.jf import score_folders
 from napari_sam2.export import LossWarning, export
 from tests.export.example import example, example_labels, make_image
 
@@ -48,6 +50,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, version in (("image.ome.zarr", "0.5"), ("image4.ome.zarr", "0.4")):
             make_image(folder / name, version)
             export(example(), folder / name / "labels" / "cells")
+    for name, shift in (("truth", 0), ("found", 3)):
+        cells = folder / "davis" / name / "cells"
+        cells.mkdir(parents=True)
+        for t, image in enumerate(np.roll(example_labels() % 256, shift, axis=2).astype(np.uint8)):
+            Image.fromarray(np.kron(image, np.ones((5, 5), np.uint8))).save(
+                folder / "davis" / name / "cells" / f"{t:05d}.png"
+            )
     return folder
 
 
@@ -133,6 +142,14 @@ def test_traccuracy_scores_ctc(programs: dict[str, Any]) -> None:
 
 def test_pycocotools_decodes_masks(programs: dict[str, Any]) -> None:
     assert answers(programs, "pycocotools")["cells.coco.json"] == AREAS
+
+
+def test_vos_benchmark_measures_the_same_j_and_f(programs: dict[str, Any], folder: Path) -> None:
+    found = answers(programs, "vos-benchmark")["davis"]
+    ours = score_folders(folder / "davis" / "truth", folder / "davis" / "found")
+    # objects that come later are judged there from then on, here (as by DAVIS itself) on all frames
+    for number in (2, 900 % 256):
+        assert [100 * score for score in ours.of["cells", number]] == pytest.approx(found[str(number)], abs=1e-9)
 
 
 def test_ctc_metrics_validates(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,9 +94,8 @@ def export_gif(
     with whole_or_nothing(path, overwrite) as temporary:
         images = pictures()
         first = next(images)
-        # without disposal to the background, frames of equal pictures would be joined into one
         first.save(
-            temporary, format="GIF", save_all=True, append_images=images, duration=round(1000 / fps), loop=0, disposal=2
+            temporary, format="GIF", save_all=True, append_images=images, duration=round(1000 / fps), loop=0
         )
 
 
