@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_sam2.session import runs as label_runs
 from napari_sam2.session.change import Change
@@ -96,8 +97,9 @@ def find_work(
             # a life ends where the user said; beyond it nothing is tracked
             end = min(segment.last, stop - 1, last) if segment.step > 0 else max(segment.last, first)
             todo = np.zeros(document.frames, bool)
-            at = [t for t in (segment.start, *replace(segment, last=end).frames) if span[0] <= t < span[1]]
-            todo[at] = True
+            todo[slice(*_extent(replace(segment, last=end)))] = True
+            todo[segment.start] = True
+            todo[: span[0]], todo[span[1] :] = False, False
             todo &= wanted
             if not todo.any():
                 continue
@@ -182,16 +184,24 @@ def _note_engine(session: Session, change: Change) -> None:
 
 def _digests(
     session: Session, segments: list[Segment], anchors: dict[int, dict[int, Anchor]]
-) -> dict[tuple[int, int], int]:
-    """What the pixels of each (cell, frame) are going to be made from."""
-    made: dict[tuple[int, int], int] = {}
+) -> dict[int, npt.NDArray[np.uint64]]:
+    """What the pixels of each cell on each frame, (T,), are going to be made from."""
+    made: dict[int, npt.NDArray[np.uint64]] = {}
     for segment in segments:
-        own = anchors[segment.cell]
-        tracked = session.stale_index.segment_digest(segment.cell, segment.conditioning, segment.step, own)
-        made.update({(segment.cell, t): tracked for t in segment.frames})
+        own = made.setdefault(segment.cell, np.zeros(session.document.frames, np.uint64))
+        conditioning, found = segment.conditioning, anchors[segment.cell]
+        first, stop = _extent(segment)
+        own[first:stop] = session.stale_index.segment_digest(segment.cell, conditioning, segment.step, found)
     for segment in segments:
-        made[segment.cell, segment.start] = anchors[segment.cell][segment.start].digest
+        made[segment.cell][segment.start] = anchors[segment.cell][segment.start].digest
     return made
+
+
+def _extent(segment: Segment) -> tuple[int, int]:
+    """First frame of a segment without its start, and one past the last."""
+    if segment.last == segment.start:
+        return segment.start, segment.start
+    return (segment.start + 1, segment.last + 1) if segment.step > 0 else (segment.last, segment.start)
 
 
 def _held(work: Work) -> Callable[[int], list[int]]:
@@ -204,7 +214,7 @@ def _held(work: Work) -> Callable[[int], list[int]]:
 
 
 def write_frame(
-    session: Session, entry: int, result: FrameResult, written: list[int], made: dict[tuple[int, int], int]
+    session: Session, entry: int, result: FrameResult, written: list[int], made: dict[int, npt.NDArray[np.uint64]]
 ) -> None:
     """Write one tracked frame: first its changes, then its labels."""
     document, frame, image = session.document, result.frame, result.labels
@@ -226,7 +236,7 @@ def write_frame(
         own = column[at]
         own["score"] = [result.scores[cell] for cell in written]
         own["iou"] = [result.ious.get(cell, 0.0) for cell in written]
-        own["made"] = [made[cell, frame] for cell in written]
+        own["made"] = [made[cell][frame] for cell in written]
         own["doubt"] = [cell in result.suspects for cell in written]
         own["review"] = UNCHECKED
         kept = np.isin(own["state"], KEPT_STATES) & (own["area"] == 0)
