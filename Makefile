@@ -2,6 +2,7 @@
 # make test    all tests, on a virtual screen          make test-engine   the tests that need no Qt and no screen
 # make lint    ruff and mypy                           make format        ruff's formatter
 # make venv    the environment that all of them use, and nothing else
+# make readers  an environment of programs that are not ours, which a test opens exported files with
 #
 # Variables: PYTHON       the Python (3.11 or newer) that the environment is made with; else the newest one on the PATH
 #            VENV         the environment's folder, .venv by default; an existing one that has everything is left as it is
@@ -13,7 +14,7 @@ OUT ?= napari-sam2-demo
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: demo test test-engine lint format venv clean
+.PHONY: demo test test-engine lint format venv readers clean
 .DEFAULT_GOAL := help
 .PHONY: help
 
@@ -40,6 +41,10 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 venv: $(VENV)/.dev
+
+readers: $(VENV)/.dev
+	test -x .venv-readers/bin/python || $(BIN)/python -m venv .venv-readers
+	.venv-readers/bin/pip install --quiet -r tests/export/readers.txt
 
 $(VENV)/.engine: pyproject.toml
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" .ci/environment "$(VENV)" engine

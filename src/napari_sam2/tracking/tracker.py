@@ -255,11 +255,22 @@ class CellTracker:
         groups = self._scales.group(sorted({s.cell for s in segments}))
         return estimate([(a, [s for s in segments if s.cell in set(own)]) for a, own in groups], self.movie.n_frames)
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the labels: ``.ome.zarr``, ``.tif``, or a folder in the Cell Tracking Challenge's layout."""
-        from napari_sam2.export import save_labels
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False, **options: Any) -> None:
+        """Write what was tracked; the suffix says the format.
 
-        save_labels(self.labels, path, overwrite=overwrite)
+        Parameters
+        ----------
+        path
+            ``.ome.zarr``, ``.tif``, ``.ome.tif``, a folder without a suffix (Cell Tracking Challenge), ``.geff``,
+            ``.xml`` (TrackMate), ``.csv`` (tracks), ``.measurements.csv``, ``.mp4`` and more: `export.export`.
+        overwrite
+            Replace what is there.
+        options
+            As for `export.export`: ``cells``, ``progress``, ``known`` (scale, units, parents), ...
+        """
+        from napari_sam2.export import export
+
+        export(self, path, overwrite=overwrite, **options)
 
     # scale --------------------------------------------------------------------------------------------------------
 
