@@ -38,8 +38,11 @@ class StandIn:
     error: BaseException = KeyboardInterrupt()
     made: list[StandIn] = []
 
-    def __init__(self, movie: Any, model: str, device: str) -> None:
+    def __init__(
+        self, movie: Any, model: str, device: str, mode: str = "auto", cell_diameter: float | None = None
+    ) -> None:
         self.movie, self.model, self.device = movie, model, device
+        self.mode, self.cell_diameter = mode, cell_diameter or 12.0
         self.clicks: dict[int, tuple[float, float]] = {}
         self.calls: list[Any] = []
         StandIn.made.append(self)
@@ -49,6 +52,9 @@ class StandIn:
 
     def add_box(self, cell: int, frame: int, box: tuple[tuple[float, float], tuple[float, float]]) -> None:
         self.clicks[cell] = box[0]
+
+    def estimate(self, direction: str = "both", frames: tuple[int, int] | None = None) -> str:
+        return f"about 3 s {direction} {frames}"
 
     def track(self, direction: str = "both", frames: tuple[int, int] | None = None) -> Iterator[Frame]:
         self.calls.append((direction, frames))
@@ -161,14 +167,27 @@ def test_options_reach_the_tracker(movie: Path, stand_in: type[StandIn]) -> None
         "2:5",
         "--limits",
         "0,500",
+        "--mode",
+        "exact",
+        "--cell-diameter",
+        "17",
     ]
     result = track(*more, "--channel", "0")
     assert result.exit_code == 0, result.output
     (made,) = StandIn.made
     assert (made.model, made.device) == ("sam2.1-tiny", "cpu")
+    assert (made.mode, made.cell_diameter) == ("exact", 17.0)
     assert made.calls == [("forward", (2, 5))]
+    assert "17 pixels: about 3 s forward (2, 5)" in result.stderr
     assert made.movie.limits == ((0.0, 500.0),)
     assert made.movie.channels == (0,)
+
+
+def test_an_estimate_tracks_nothing(movie: Path, stand_in: type[StandIn]) -> None:
+    result = track("--estimate")
+    assert result.exit_code == 0, result.output
+    assert "about 3 s" in result.stderr
+    assert StandIn.made[0].calls == [] and not Path("cells.tif").exists()
 
 
 def test_scale_is_carried_over(movie: Path, stand_in: type[StandIn]) -> None:

@@ -30,6 +30,14 @@ class Direction(StrEnum):
     both = "both"
 
 
+class Mode(StrEnum):
+    """How much of a frame a cell sees."""
+
+    auto = "auto"
+    windows = "windows"
+    exact = "exact"
+
+
 Model = Annotated[str, typer.Option(help="A name from `napari-sam2 models`, or a path to a checkpoint.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
@@ -123,6 +131,18 @@ def track(
         str | None,
         typer.Option(metavar="LOW,HIGH", help="Intensities that become black and white. Default: from the movie."),
     ] = None,
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            help="windows: a cell sees what is around it, at its own scale. exact: the whole frame, as published."
+        ),
+    ] = Mode.auto,
+    cell_diameter: Annotated[
+        float | None, typer.Option(help="Typical diameter of a cell in pixels. Default: measured from the prompts.")
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say what the run would take in time and memory.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Follow clicked cells through a movie, and save the label images.
@@ -158,6 +178,9 @@ def track(
             frames=frames,
             channels=tuple(channel) if channel else None,
             limits=limits,
+            mode=mode.value,
+            cell_diameter=cell_diameter,
+            estimate=estimate,
             overwrite=overwrite,
         )
     )

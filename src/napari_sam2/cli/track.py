@@ -28,6 +28,9 @@ class TrackOptions:
     frames: str | None = None
     channels: tuple[int, ...] | None = None
     limits: str | None = None
+    mode: str = "auto"
+    cell_diameter: float | None = None
+    estimate: bool = False
     overwrite: bool = False
 
 
@@ -87,8 +90,14 @@ def run_track(options: TrackOptions) -> None:
         span = parse_span(options.frames, t)
         console.print(f"{movie!r}, {len({prompt.cell for prompt in prompts})} cells", markup=False)
 
-        tracker = make_tracker(movie, options.model, options.device)
+        tracker = make_tracker(
+            movie, options.model, options.device, mode=options.mode, cell_diameter=options.cell_diameter
+        )
         add_prompts(tracker, prompts, options.prompts)
+        cost = tracker.estimate(direction=options.direction, frames=span)
+        console.print(f"Cells of about {tracker.cell_diameter:.0f} pixels: {cost}", markup=False)
+        if options.estimate:
+            return
         target = Target(
             options.out,
             (t, y, x),
@@ -105,13 +114,13 @@ def run_track(options: TrackOptions) -> None:
     out().print(str(saved.path), markup=False)
 
 
-def make_tracker(movie: Any, model: str, device: str) -> Any:
+def make_tracker(movie: Any, model: str, device: str, **options: Any) -> Any:
     """Load the model (and torch, which takes seconds), saying so."""
     console = err()
     with console.status(f"Loading the model {model}"):
         from napari_sam2.tracking import CellTracker
 
-        return CellTracker(movie, model=model, device=device)
+        return CellTracker(movie, model=model, device=device, **options)
 
 
 def save_as_it_comes(
