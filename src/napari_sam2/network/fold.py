@@ -23,7 +23,8 @@ def folded(model: Sam2) -> Sam2:
     """
     if not isinstance(model.image_encoder.trunk, ConvTrunk):
         return model
-    copied = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    # torch's own types do not know this keyword of modules
+    copied: Sam2 = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in copied.modules():
         if isinstance(module, ConvNorm) and isinstance(module[1], nn.BatchNorm2d):
             _fold(module)
