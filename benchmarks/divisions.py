@@ -97,7 +97,7 @@ def main() -> None:
     for name, value in numbers.items():
         print(f"  {name:16} {value:.2f}" if isinstance(value, float) else f"  {name:16} {value}")
     for p in proposals:
-        print(f"    frame {p.frame:3} cell {p.mother:3} certainty {p.certainty:.2f} {'right' if p in right else '-'}")
+        print(f"    frame {p.frame:3} cells {p.daughters} certainty {p.certainty:.2f} {'right' if p in right else '-'}")
     if given.out:
         given.out.write_text(json.dumps(numbers, indent=1))
 

@@ -24,6 +24,13 @@ SHRINK = 0.85
 """Share of the mother's area that the daughter who carries on her number has at most."""
 TOGETHER = (0.45, 1.8)
 """Area of both daughters together in mothers' areas, least and most."""
+ONE_BODY = 0.56
+"""Distance of the centroids of two masks, in diameters of both together, under which they are parts of one cell: two
+halves of a disc are at 0.42, two equal discs that touch at 0.71."""
+CERTAIN_PARTING = 0.5
+"""Growth of that distance at the division that makes it certain."""
+GAIN = 1.15
+"""Growth of both daughters together, from one frame to the next, that marks the division."""
 LEAST = 0.1
 """Certainty under which nothing is proposed."""
 REJECTED = "rejected_divisions"
@@ -36,7 +43,7 @@ class Proposal:
     Parameters
     ----------
     mother
-        The cell that divides; before `frame` its pixels are the mother's.
+        The cell that divides. None where both daughters were tracked back onto her, and share her pixels.
     frame
         First frame of the daughters.
     daughters
@@ -48,11 +55,16 @@ class Proposal:
         In words.
     """
 
-    mother: int
+    mother: int | None
     frame: int
     daughters: tuple[int, int]
     certainty: float
     reason: str
+
+    @property
+    def key(self) -> int:
+        """The cell by which it is noted as rejected."""
+        return self.daughters[0] if self.mother is None else self.mother
 
 
 def find_divisions(session: Session, pixels: bool = True) -> list[Proposal]:
@@ -65,14 +77,76 @@ def find_divisions(session: Session, pixels: bool = True) -> list[Proposal]:
     pixels
         Look for masks in two parts too, which needs every frame to be read.
     """
-    found = _meeting(session) + (_in_two(session) if pixels else [])
-    rejected = {(int(m), int(t)) for m, t in session.meta.get(REJECTED, [])}
-    best: dict[tuple[int, int], Proposal] = {}
+    shared = _sharing(session)
+    found = shared + _meeting(session)
+    for proposal in _in_two(session) if pixels else []:
+        # where two tracks share one cell's pixels, each may well be in pieces
+        if not any(proposal.key in p.daughters and proposal.frame <= p.frame for p in shared):
+            found.append(proposal)
+    rejected = [({int(m)}, int(t)) for m, t in session.meta.get(REJECTED, [])]
+    best: list[Proposal] = []
     for proposal in sorted(found, key=lambda p: -p.certainty):
-        near = any(m == proposal.mother and abs(t - proposal.frame) < LASTING for m, t in [*best, *rejected])
-        if not near:
-            best[proposal.mother, proposal.frame] = proposal
-    return list(best.values())
+        cells = {proposal.key, *proposal.daughters}
+        taken = [({p.key, *p.daughters}, p.frame) for p in best] + rejected
+        if not any(cells & others and abs(t - proposal.frame) < LASTING for others, t in taken):
+            best.append(proposal)
+    return best
+
+
+def _sharing(session: Session) -> list[Proposal]:
+    """Pairs of tracks that share the pixels of one cell, and from some frame on are two."""
+    cells = [c for c, record in session.cells.items() if record.parent is None]
+    rows = [session.measurements(c) for c in cells]
+    if len(cells) < 2:
+        return []
+    area = np.stack([r["area"] for r in rows]).astype(float)
+    place = np.stack([np.stack([r["y"], r["x"]], 1) for r in rows]).astype(float)
+    found = []
+    for a, b in sorted(_close_pairs(area, place)):
+        both = (area[a] > 0) & (area[b] > 0)
+        whole = 2 * np.sqrt(np.maximum(area[a] + area[b], 1) / np.pi)
+        apart = np.where(both, np.hypot(*(place[a] - place[b]).T) / whole, 0.0)
+        known = (area[a] > 0) | (area[b] > 0)
+        frame = _parting(apart, both, known)
+        if frame is not None:
+            before, after = apart[max(0, frame - LASTING) : frame], apart[frame : frame + LASTING]
+            certainty = float(np.clip((after.mean() - before.mean()) / CERTAIN_PARTING, 0, 1))
+            frame = _gain(area[a] + area[b], frame)
+            reason = f"cells {cells[a]} and {cells[b]} share one cell's pixels before frame {frame}"
+            found.append(Proposal(None, frame, (cells[a], cells[b]), certainty, reason))
+    return found
+
+
+def _gain(area: npt.NDArray[np.float64], frame: int) -> int:
+    """The frame, from this one on, on which two masks gain most: while they share one cell, each is too small."""
+    ahead = area[frame - 1 : frame + LASTING + 1]
+    growth = ahead[1:] / np.maximum(ahead[:-1], 1)
+    return frame + int(growth.argmax()) if growth.max() > GAIN else frame
+
+
+def _close_pairs(area: npt.NDArray[np.float64], place: npt.NDArray[np.float64]) -> set[tuple[int, int]]:
+    """Pairs of rows whose centroids lie within one body on some frame."""
+    from scipy.spatial import cKDTree
+
+    found: set[tuple[int, int]] = set()
+    for t in range(0, area.shape[1], LASTING - 1):
+        there = np.flatnonzero(area[:, t])
+        if len(there) < 2:
+            continue
+        reach = ONE_BODY * 2 * np.sqrt(2 * area[there, t].max() / np.pi)
+        found |= {(int(there[i]), int(there[j])) for i, j in cKDTree(place[there, t]).query_pairs(reach)}
+    return found
+
+
+def _parting(apart: npt.NDArray[np.float64], both: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]) -> int | None:
+    """The frame from which a pair is two lastingly, after having been one lastingly; None where there is none."""
+    one = (apart < ONE_BODY) & known
+    two = (apart >= ONE_BODY) & both
+    for t in range(1, len(apart) - LASTING + 1):
+        past = one[max(0, t - LASTING) : t]
+        if two[t : t + LASTING].all() and past.all() and both[max(0, t - LASTING) : t].any():
+            return t
+    return None
 
 
 def _meeting(session: Session) -> list[Proposal]:
@@ -151,6 +225,8 @@ def _in_two(session: Session) -> list[Proposal]:
 def accept(session: Session, proposal: Proposal, track: bool) -> list[int]:
     """Make a proposed division, as one step; returns the daughters."""
     mother, frame = proposal.mother, proposal.frame
+    if mother is None:
+        return session.divide(None, frame, proposal.daughters, track=track)
     with session.step():
         if proposal.daughters == (mother, mother):
             parts = _two_parts(session.labels.read(frame) == mother)
@@ -173,7 +249,7 @@ def _two_parts(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
 
 def reject(session: Session, proposal: Proposal) -> None:
     """Not propose a division again."""
-    reject_division(session, proposal.mother, proposal.frame)
+    reject_division(session, proposal.key, proposal.frame)
 
 
 def reject_division(session: Session, mother: int, frame: int) -> None:
