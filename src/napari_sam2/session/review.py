@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.session.shapes import Shape, shapes
-from napari_sam2.session.table import REVIEWS, STATES, Rows
+from napari_sam2.session.table import GIVEN, REVIEWS, STATES, Rows
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
@@ -21,8 +21,8 @@ CHECKED, SUSPECT = REVIEWS.index("checked"), REVIEWS.index("suspect")
 EXPECTED_ABSENT = tuple(STATES.index(name) for name in ("left", "dead", "divided"))
 
 # From where on a feature counts, and where it counts fully.
-POOR_SCORE = (0.9, 0.3)  # object score
-POOR_IOU = (0.75, 0.35)  # predicted IoU
+POOR_SCORE = (0.1, 0.6)  # object score below the session's usual one: models differ in what they call sure
+POOR_IOU = (0.1, 0.4)  # predicted IoU below the session's usual one
 AREA_STEP = (np.log(1.35), np.log(2.5))  # logarithm of the area's change from one frame to the next
 AREA_OFF = (np.log(1.8), np.log(4.0))  # the same against the cell's median area
 JUMP = (0.5, 1.5)  # displacement in diameters beyond the cell's usual one
@@ -94,10 +94,11 @@ def find_suspects(
     first, stop = frames or (0, session.n_frames)
     seen = {t: shapes(session.labels.read(t)) for t in range(first, stop)} if pixels else {}
     found: list[Suspect] = []
+    usual = _usual(session)
     for cell in wanted:
         rows = session.measurements(cell)
         life = session.cells[cell].life(session.n_frames)
-        doubts = _doubts(rows, life, {t: s[cell] for t, s in seen.items() if cell in s})
+        doubts = _doubts(rows, life, {t: s[cell] for t, s in seen.items() if cell in s}, usual)
         total = 1 - np.prod([1 - WEIGHTS[name] * value for name, value in doubts.items()], axis=0)
         total[rows["review"] == CHECKED] = 0
         total[:first], total[stop:] = 0, 0
@@ -111,13 +112,24 @@ def find_suspects(
 def doubt_of_frames(session: Session, cell: int, seen: dict[int, Shape] | None = None) -> FloatFrames:
     """How doubtful a cell is on every frame, (T,), 0..1; for a strip of cells by time."""
     rows = session.measurements(cell)
-    doubts = _doubts(rows, session.cells[cell].life(session.n_frames), seen or {})
+    doubts = _doubts(rows, session.cells[cell].life(session.n_frames), seen or {}, _usual(session))
     total: FloatFrames = 1 - np.prod([1 - WEIGHTS[name] * value for name, value in doubts.items()], axis=0)
     total[rows["review"] == CHECKED] = 0
     return total
 
 
-def _doubts(rows: Rows, life: tuple[int, int], seen: dict[int, Shape]) -> dict[str, FloatFrames]:
+def _usual(session: Session) -> tuple[float, float]:
+    """Median object score and predicted IoU of everything that was tracked."""
+    data = session.document.table.data
+    there = (data["area"] > 0) & (data["made"] > GIVEN)
+    if not there.any():
+        return 1.0, 1.0
+    return float(np.median(data["score"][there])), float(np.median(data["iou"][there]))
+
+
+def _doubts(
+    rows: Rows, life: tuple[int, int], seen: dict[int, Shape], usual_scores: tuple[float, float]
+) -> dict[str, FloatFrames]:
     """Each feature on every frame, from 0 (nothing to be seen) to 1."""
     frames = len(rows)
     there, tracked = rows["area"] > 0, rows["made"] > 0
@@ -141,8 +153,8 @@ def _doubts(rows: Rows, life: tuple[int, int], seen: dict[int, Shape]) -> dict[s
     gone[absent] = 0.3
     gone[edge] = 1
     out = {
-        "score": np.where(there & tracked, _ramp(rows["score"].astype(float), *POOR_SCORE), 0.0),
-        "iou": np.where(there & tracked, _ramp(rows["iou"].astype(float), *POOR_IOU), 0.0),
+        "score": np.where(there & tracked, _ramp(usual_scores[0] - rows["score"], *POOR_SCORE), 0.0),
+        "iou": np.where(there & tracked, _ramp(usual_scores[1] - rows["iou"], *POOR_IOU), 0.0),
         "step": np.where(both, _ramp(step, *AREA_STEP), 0.0),
         "off": np.where(there, _ramp(np.abs(np.log(np.maximum(area, 1) / median)), *AREA_OFF), 0.0),
         "jump": np.where(both, _ramp(moved - usual, *JUMP), 0.0),
