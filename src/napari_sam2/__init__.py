@@ -18,16 +18,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from importlib.metadata import version as _version
 
+    from napari_sam2.session import new_session, open_session
     from napari_sam2.tracking import CellTracker
     from napari_sam2.weights import list_models
 
     __version__ = _version("napari-sam2")
 
-__all__ = ["CellTracker", "__version__", "list_models"]
+__all__ = ["CellTracker", "__version__", "list_models", "new_session", "open_session"]
 
 _ROOM_OF = {
     "CellTracker": "napari_sam2.tracking",
     "list_models": "napari_sam2.weights",
+    "new_session": "napari_sam2.session",
+    "open_session": "napari_sam2.session",
 }
 
 

@@ -83,7 +83,7 @@ def check(path: Path, said: bytes, found: Counter[str]) -> None:
                 tail.append((a, b))
             else:
                 tail = []
-        last = session.document.journal[lines - 1]
+        last = session.document.journal[lines - 1] if lines else {}
         if tail and last.get("recovered"):
             found["cut off while tracking"] += 1
             assert last["frames"] in (len(tail), len(tail) + 1)
