@@ -83,12 +83,12 @@ class Formula:
     ) -> Iterator[Result]:
         cells = sorted({s.cell for s in segments})
         rng = np.random.default_rng(1)
-        base = np.zeros((self.side, self.side), np.int32)
+        base: npt.NDArray[np.int32] = np.zeros((self.side, self.side), np.int32)
         centres = places(max(cells), self.side)
         radius = 0.35 * self.side / np.ceil(np.sqrt(max(cells)))
-        yy, xx = np.indices(base.shape)
+        yy, xx = np.mgrid[: self.side, : self.side]
         for cell in cells:
-            y, x = centres[cell - 1]
+            y, x = centres[cell - 1].tolist()
             box = np.s_[max(0, int(y - radius)) : int(y + radius) + 2, max(0, int(x - radius)) : int(x + radius) + 2]
             base[box][(yy[box] - y) ** 2 + (xx[box] - x) ** 2 < radius**2] = cell
         scores = {c: float(rng.uniform(0.5, 1)) for c in cells}
