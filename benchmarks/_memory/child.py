@@ -30,7 +30,9 @@ def long_run(job: dict[str, Any]) -> dict[str, Any]:
 
     discs = Discs(job["frames"], job["side"], job["cells"], job["diameter"])
     model = job["model"] or tiny_network()
-    settings = Settings() if job["model"] else replace(Settings(), window=job["window"], **TRUSTING)
+    settings = Settings()
+    if not job["model"]:  # cells keep their size in pixels, so that the field stays small too
+        settings = replace(settings, window=job["window"], target_diameter=job["diameter"], **TRUSTING)
     samples = []
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="napari-sam2-memory-") as folder:

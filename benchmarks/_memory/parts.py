@@ -49,11 +49,11 @@ class Sizes:
     threads: int = 1
     lengths: tuple[int, int] = (200, 5000)
     cells: int = 50
-    side: int = 256
-    diameter: float = 16.0
-    window: int = 8
+    side: int = 192
+    diameter: float = 12.0
+    window: int = 2
     length_model: str | None = None
-    cache_mib: int = 32
+    cache_mib: int = 8
     small_side: int = 2048
     small_cells: int = 300
     small_diameter: float = 12.0

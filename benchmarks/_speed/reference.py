@@ -11,9 +11,10 @@ from benchmarks._book import Bar, Part, Row
 from benchmarks._speed.contenders import full_memories, ours, race, theirs, transformers_model
 from benchmarks._speed.movies import Field, make_field
 from benchmarks._speed.setup import Setup, random_settings
+from napari_sam2.tracking import Settings
 
-#: Cells as large as the network likes them, so that the field keeps its size in model pixels.
-DIAMETER = 40.0
+#: Cells as large as the tracker makes them anyway, so that the field keeps its size in model pixels, whatever the mode.
+DIAMETER = Settings().target_diameter
 FASTER_THAN_TRANSFORMERS = 100.0
 FASTER_THAN_EXACT = 10.0
 
@@ -56,8 +57,8 @@ def versus(setup: Setup) -> Part:
     what = f"{setup.architecture.name} architecture, {cells} cells: exact / windows"
     return Part(
         "Windows against exact mode",
-        "Random weights, memories full, modes in turns on the same movie. Exact mode already shares the image encoding "
-        "among cells and looks at raw memories.",
+        "Random weights, as many memories in both, all in use; modes in turns on the same movie. Exact mode already "
+        "shares the image encoding among cells and looks at raw memories.",
         rows,
         [Bar(what, ratio, FASTER_THAN_EXACT, at_most=False, unit="×")],
     )

@@ -46,7 +46,9 @@ def scaling(setup: Setup) -> Part:
             total[n] = median(times[n])
             parts = _split(tracker, runs[n], setup.device)
             shown = {part: seconds for part, seconds in parts.items() if part in PARTS or part == "rest"}
-            rows.append({"cells": n, "s per frame": total[n], "ms per cell": 1000 * total[n] / n} | shown)
+            fields = len({tracker._scales.anchors(cell).geometry for cell, _, _ in tracker.prompts})
+            row: Row = {"cells": n, "s per frame": total[n], "ms per cell": 1000 * total[n] / n, "fields": fields}
+            rows.append(row | shown)
     bars = []
     small, large = min(total), max(n for n in total if n <= LINEAR_TO)
     if large > small:
@@ -57,7 +59,8 @@ def scaling(setup: Setup) -> Part:
         bars.append(Bar(f"time of {MANY} cells / time of {FEWER}", ratio, MANY_OVER_FEWER, True, "×"))
     note = (
         f"{setup.model_name} in windows, one field of {setup.side}² px with {len(field.clicks)} nuclei of "
-        f"{field.diameter:.0f} px, all memories in use. Parts in seconds, of one more frame with clocks inside."
+        f"{field.diameter:.0f} px, all memories in use. Fields: scales that the tracker took for cells of different "
+        "size, each encoded by itself. Parts in seconds, of one more frame with clocks inside."
     )
     return Part("Time by number of cells", note, rows, bars)
 

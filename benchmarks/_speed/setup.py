@@ -110,7 +110,7 @@ TRUSTING: dict[str, Any] = {"guard": False, "search_cells": 0}
 
 
 def random_settings(mode: str) -> Settings:
-    """Settings for networks with random weights."""
+    """Settings for networks with random weights; windows look at as many memories as exact mode does."""
     from napari_sam2.tracking.settings import EXACT
 
-    return replace(EXACT if mode == "exact" else Settings(), **TRUSTING)
+    return replace(EXACT if mode == "exact" else replace(Settings(), recent=EXACT.recent), **TRUSTING)

@@ -79,14 +79,14 @@ def test_every_memory_is_in_use_from_the_first_tracked_frame(
         return batch
 
     monkeypatch.setattr(MemoryBank, "look", remember)
-    config = tracker.model.config
+    config, settings = tracker.model.config, tracker.settings
     with full_memories():
         run = tracker.track("forward")
         for _ in range(3):
             next(run)
     assert len(seen) == 2
     for batch in seen:
-        assert batch.spatial_nmchw.shape[:2] == (3, config.memory_frames)
+        assert batch.spatial_nmchw.shape[:2] == (3, 1 + settings.recent)
         assert batch.pointers_npc.shape[:2] == (3, config.max_pointers)
         assert batch.all_valid
 
