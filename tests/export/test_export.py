@@ -121,6 +121,15 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "cells" / "thesis.tex").exists()
 
 
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
+def test_a_movie_is_never_replaced_by_its_labels(tmp_path: Path, version: str) -> None:
+    make_image(tmp_path / "movie.ome.zarr", version)
+    before = fingerprint(tmp_path / "movie.ome.zarr")
+    with pytest.raises(FileExistsError, match="other things"):
+        export(example(), tmp_path / "movie.ome.zarr", overwrite=True)
+    assert fingerprint(tmp_path / "movie.ome.zarr") == before
+
+
 # --- what is lost ---------------------------------------------------------------------------------------------------
 
 

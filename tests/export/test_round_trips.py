@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 import warnings
 from pathlib import Path
@@ -16,7 +17,9 @@ from napari_sam2.export import CellInfo, LossWarning, Tracked, export
 from napari_sam2.export.formats import FORMATS
 from napari_sam2.export.read_segmentation import open_segmentation
 from napari_sam2.export.read_tracks import read_tracks
-from napari_sam2.export.tracked import RECORD
+from napari_sam2.export.tracked import RECORD, Prompted
+from napari_sam2.export.write_tables import one_line
+from napari_sam2.tracking.prompts import FramePrompts, Round
 from tests.export.example import example
 
 LABEL_FORMATS = ["ome-zarr", "tiff", "ome-tiff", "ctc", "geff", "coco"]
@@ -124,6 +127,59 @@ def test_tracks_come_back(known: str, tracked: Tracked) -> None:
     if "scale" in FORMATS[known].holds and tracked.scale:
         assert dict(back.scale) == pytest.approx(dict(tracked.scale))
         assert dict(back.units) == dict(tracked.units)
+
+
+@QUICK
+@given(
+    said=st.lists(
+        st.tuples(
+            st.integers(1, 2**31 - 1),
+            st.integers(0, 99),
+            st.sampled_from(["click", "not", "box"]),
+            st.tuples(*[st.floats(0, 50, allow_subnormal=False)] * 2),
+        ),
+        max_size=8,
+        unique_by=lambda row: row[:2],
+    )
+)
+def test_prompts_come_back(said: list[tuple[int, int, str, tuple[float, float]]]) -> None:
+    from napari_sam2.cli.prompts import read_prompts
+
+    prompts = []
+    for cell, frame, kind, (y, x) in said:
+        box = ((y, x), (y + 1, x + 2)) if kind == "box" else None
+        clicks = () if box else ((y, x, kind == "click"),)
+        prompts.append(Prompted(cell, frame, FramePrompts((Round(clicks, box),))))
+    with tempfile.TemporaryDirectory() as folder:
+        path = quietly(Tracked(np.zeros((1, 4, 4), int), prompts=tuple(prompts)), Path(folder) / "a.prompts.csv")
+        if not said:
+            assert len(path.read_text().splitlines()) == 1
+            return
+        back = read_prompts(path)
+    assert [(p.cell, p.frame, p.kind) for p in back] == [
+        row[:3] for row in sorted(said, key=lambda row: (row[1], row[0]))
+    ]
+    expected = {row[:2]: row[3] for row in said}
+    for prompt in back:
+        assert prompt.yx == pytest.approx(expected[prompt.cell, prompt.frame], rel=1e-8, abs=1e-300)
+
+
+@QUICK
+@given(tracked=tracked_movies())
+def test_measurements_come_back(tracked: Tracked) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = quietly(tracked, Path(folder) / "a.measurements.csv")
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    labels = stacked(tracked)
+    expected = [(int(c), t, int((labels[t] == c).sum())) for t in range(len(labels)) for c in np.unique(labels[t]) if c]
+    assert [(int(r["cell"]), int(r["frame"]), int(r["area [px]"])) for r in rows] == expected
+    for row in rows:
+        assert row["parent"] == str(tracked.parents.get(int(row["cell"]), ""))
+        assert row["name"] == one_line(tracked.cells[int(row["cell"])].name)
+        if tracked.scale:
+            side = tracked.scale["Y"]
+            assert float(row["area [um^2]"]) == pytest.approx(int(row["area [px]"]) * side**2)
 
 
 def test_ome_zarr_keeps_everything(tmp_path: Path) -> None:

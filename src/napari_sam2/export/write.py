@@ -7,6 +7,7 @@ run that is killed leaves that file, with every frame that was done.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -302,10 +303,24 @@ def remove_output(path: Path) -> None:
 
 
 def _is_output_folder(path: Path) -> bool:
-    """Whether a folder is a zarr, empty, or a Cell Tracking Challenge result and nothing else."""
+    """Whether a folder is labels or a graph in zarr, empty, or a Cell Tracking Challenge result, and nothing else."""
     if any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
-        return True
+        return _is_output_zarr(path)
     return all(
         (child.name.startswith("mask") and child.suffix == ".tif") or child.name == "res_track.txt"
         for child in path.iterdir()
     )
+
+
+def _is_output_zarr(path: Path) -> bool:
+    """Whether a zarr is what is written here: not a movie, and not a session."""
+    for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
+        try:
+            found = json.loads((path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        attributes = found.get(key) or {} if key else found
+        ome = attributes.get("ome")
+        if "image-label" in (ome if isinstance(ome, dict) else attributes) or "geff" in attributes:
+            return True
+    return False

@@ -94,9 +94,7 @@ def export_gif(
     with whole_or_nothing(path, overwrite) as temporary:
         images = pictures()
         first = next(images)
-        first.save(
-            temporary, format="GIF", save_all=True, append_images=images, duration=round(1000 / fps), loop=0
-        )
+        first.save(temporary, format="GIF", save_all=True, append_images=images, duration=round(1000 / fps), loop=0)
 
 
 def export_sheet(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,7 +77,7 @@ def export_measurements(tracked: Tracked, path: Path, job: Job, *, overwrite: bo
             intensity = [measure_intensity(image, plane) for plane in planes]
             for i, cell in enumerate(here.ids.tolist()):
                 info = tracked.cells.get(cell)
-                row = [cell, info.name if info else "", parents.get(cell, ""), t, *columns.time(t)]
+                row = [cell, one_line(info.name) if info else "", parents.get(cell, ""), t, *columns.time(t)]
                 row += [*_known(tracked, cell, t), *columns.shape(here, i)]
                 row += columns.motion(t, float(here.y[i]), float(here.x[i]), last.get(cell))
                 row += [text(found[name][i]) for found in intensity for name in ("mean", "min", "max", "sum")]
@@ -143,6 +144,11 @@ def _known(tracked: Tracked, cell: int, frame: int) -> Sequence[str]:
     if record is None:
         return ("", "", "", "")
     return (text(record["score"]), text(record["iou"]), STATES[record["state"]], REVIEWS[record["review"]])
+
+
+def one_line(words: str) -> str:
+    """Without line breaks and control characters, which many programs take for the end of a row."""
+    return "".join(" " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character for character in words)
 
 
 def text(value: float | np.floating[Any] | npt.NDArray[Any]) -> str:

@@ -185,7 +185,8 @@ def _known(value: Any) -> float:
 
 
 def _attributes(**values: Any) -> str:
-    return "".join(f" {name}={quoteattr(_printable(str(value)))}" for name, value in values.items())
+    quoted = (f'"{v}"' if isinstance(v, int | float) else quoteattr(_printable(str(v))) for v in values.values())
+    return "".join(f" {name}={value}" for name, value in zip(values, quoted, strict=True))
 
 
 def _printable(text: str) -> str:

@@ -135,8 +135,15 @@ class ZarrLabelWriter(LabelWriter):
         tiles = {"t": 1, "z": 1, "y": side[0], "x": side[1]}
         shards = {"t": 1, "z": 1, "y": whole[0], "x": whole[1]}
         names = self.layout.names
-        options: dict[str, Any] = {"chunk_key_encoding": {"name": "v2", "separator": "/"}} if self._old else {}
-        if not self._old:
+        options: dict[str, Any] = {}
+        if self._old:
+            from numcodecs import Blosc
+
+            options["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
+            options["compressors"] = Blosc(
+                "zstd", clevel=3
+            )  # plain Zstandard is unknown to many programs for version 2
+        else:
             options["dimension_names"] = list(names)
             if whole != side:
                 options["shards"] = tuple(shards[name] for name in names)
