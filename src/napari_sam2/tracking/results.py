@@ -111,9 +111,7 @@ def merge(
         as_drawn = {
             i: mask
             for i, cell in enumerate(group.cells)
-            if cell in group.prompts
-            and (mask := group.prompts[cell].mask) is not None
-            and not group.prompts[cell].rounds
+            if cell in group.prompts and (mask := group.prompts[cell].drawn) is not None
         }
         keep = ~np.isin(part.which, [i for i, cell in enumerate(group.cells) if i in as_drawn or cell in fixed])
         claims.append(Claims(part.which[keep] + len(cells), part.at[keep], part.logits[keep]))
@@ -130,9 +128,13 @@ def merge(
     free = [cell for cell in cells if cell not in fixed]
     if labels.any():
         labels[np.isin(labels, free)] = 0
+    before = labels.copy()
     paint(labels, cells, Claims.join(claims), locked)
     if clean:
         tidy(labels, set(free) - drawn)
+        # A pixel that was won and then dropped as part of an island goes back to whom it belonged.
+        given_back = (labels == 0) & (before != 0)
+        labels[given_back] = before[given_back]
     present, counts = np.unique(labels[labels > 0], return_counts=True)
     count_of = dict(zip(present.tolist(), counts.tolist(), strict=True))
     result.areas.update({cell: count_of.get(cell, 0) for cell in cells})
