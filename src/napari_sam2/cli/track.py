@@ -72,7 +72,8 @@ def run_track(options: TrackOptions) -> None:
     What can be wrong with the files is found before the model is loaded.
     """
     from napari_sam2.export import open_movie
-    from napari_sam2.export.write import refuse_to_overwrite, writer_for
+    from napari_sam2.export.replacing import refuse_to_overwrite
+    from napari_sam2.export.write import writer_for
     from napari_sam2.tracking.movie import Movie
 
     console = err()

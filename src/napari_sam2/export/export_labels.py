@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from napari_sam2.export.into_image import image_of, layout_in, register
 from napari_sam2.export.jobs import Job, whole_or_nothing
+from napari_sam2.export.replacing import remove_output
 from napari_sam2.export.tracked import RECORD, REVIEWS, STATES, Tracked
-from napari_sam2.export.write import LabelInfo, LabelWriter, remove_output
+from napari_sam2.export.write import LabelInfo, LabelWriter
 from napari_sam2.export.write_ctc import CtcLabelWriter
 from napari_sam2.export.write_tiff import MAX_CLASSIC_BYTES, imagej_options, ome_options
 from napari_sam2.export.write_zarr import OME_ZARR_VERSION, Version, ZarrLabelWriter

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_sam2.export.write import UNFINISHED, refuse_to_overwrite, remove_output, split_name
+from napari_sam2.export.replacing import refuse_to_overwrite, remove_output
+from napari_sam2.export.write import UNFINISHED, split_name
 
 RESERVE_BYTES = 64 * 2**20
 """Room that an export leaves on the disk: a full disk harms whatever else is running."""

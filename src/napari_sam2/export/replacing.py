@@ -1,0 +1,50 @@
+"""What may be replaced by an output, and what never is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+
+def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
+    """Raise FileExistsError if something is there that must not, or cannot safely, be replaced."""
+    if not path.exists():
+        return
+    if not overwrite:
+        raise FileExistsError(f"{path} exists: choose another name, or overwrite")
+    if path.is_dir() and not _is_output_folder(path):
+        raise FileExistsError(f"{path} is a folder of other things: it is not replaced. Choose another name")
+
+
+def remove_output(path: Path) -> None:
+    """Remove an earlier output: a file, or a folder that holds nothing else."""
+    if path.is_dir():
+        refuse_to_overwrite(path, overwrite=True)
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_output_folder(path: Path) -> bool:
+    """Whether a folder is labels or a graph in zarr, empty, or a Cell Tracking Challenge result, and nothing else."""
+    if any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
+        return _is_output_zarr(path)
+    return all(
+        (child.name.startswith("mask") and child.suffix == ".tif") or child.name == "res_track.txt"
+        for child in path.iterdir()
+    )
+
+
+def _is_output_zarr(path: Path) -> bool:
+    """Whether a zarr is what is written here: not a movie, and not a session."""
+    for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
+        try:
+            found = json.loads((path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        attributes = found.get(key) or {} if key else found
+        ome = attributes.get("ome")
+        if "image-label" in (ome if isinstance(ome, dict) else attributes) or "geff" in attributes:
+            return True
+    return False
