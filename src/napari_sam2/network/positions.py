@@ -8,7 +8,9 @@ map is the special case with offset 0.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +77,13 @@ class RandomFourier(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, channels // 2))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move to a device; the frequencies stay float32 whatever the precision of the network."""
+        super()._apply(fn, recurse)
+        if self.positional_encoding_gaussian_matrix.is_floating_point():
+            self.positional_encoding_gaussian_matrix = self.positional_encoding_gaussian_matrix.float()
+        return self
 
     def forward(self, xy_unit: Tensor) -> Tensor:
         """Encode points (..., 2), x and y in [0, 1], as (..., channels), float32."""

@@ -25,6 +25,9 @@ from napari_sam2.tracking.settings import Settings
 IntArray = npt.NDArray[np.int64]
 T = TypeVar("T")
 
+#: Cells in one batch on a CPU: what a batch works on should stay in its caches.
+CPU_CHUNK = 8
+
 
 class Engine:
     """Runs the network on windows of a movie.
@@ -48,7 +51,7 @@ class Engine:
         self.model = model
         self.features = features
         self.settings = settings
-        self.chunk = settings.chunk
+        self.chunk = min(settings.chunk, CPU_CHUNK) if model.device.type == "cpu" else settings.chunk
         self._prompter = Prompter(model, trusting=not settings.reference, tidy=settings.tidy)
 
     def bank(self, geometry: Geometry, cells: int, conditioning: int) -> MemoryBank:
@@ -140,9 +143,9 @@ class Engine:
             if not self.settings.reference:  # which goes through stride 4 and loses small masks on the way
                 for row in masks.drawn.keys() & set(range(part.start, part.stop)):
                     full[row - part.start] = torch.where(masks.drawn[row] >= 0.5, -MASK_BIAS, MASK_BIAS)
-            features = self.features.windows(geometry, frame, masks.origins[part])
+            stride16 = self.features.coarse_windows(geometry, frame, masks.origins[part])
             hard = torch.full((len(full),), prompted, device=full.device)
-            return self.model.encode_memory(features.stride16, full, masks.object_logits_n[part], hard)
+            return self.model.encode_memory(stride16, full, masks.object_logits_n[part], hard)
 
         return torch.cat(self._in_chunks(len(logits), run))
 

@@ -15,6 +15,9 @@ from napari_sam2.tracking.prompts import FramePrompts, PromptBook
 
 #: Octaves by which a cell may differ from the typical one. Within one octave the network copes by itself.
 MAX_OCTAVES = 2
+#: Cells that are cut off at the border or measured too small are no reason for a field of twice the scale, which costs
+#: four times as much to encode: a finer field needs this much more than an octave.
+FINER_MARGIN = 0.6
 
 
 class Scales:
@@ -127,7 +130,9 @@ class Scales:
     def _octaves(self, diameter: float) -> int:
         if diameter <= 0:
             return 0
-        return int(np.clip(int(math.log2(diameter / self.cell_diameter)), -MAX_OCTAVES, MAX_OCTAVES))
+        octaves = math.log2(diameter / self.cell_diameter)
+        level = int(octaves) if octaves > 0 else int(min(octaves + FINER_MARGIN, 0))
+        return int(np.clip(level, -MAX_OCTAVES, MAX_OCTAVES))
 
     def _windowed(self, diameter: float) -> Geometry:
         window = self.engine.settings.window or self.engine.model.config.native_tokens

@@ -43,7 +43,7 @@ class CellTracker:
     device
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
     dtype
-        Precision of the network, ``"float32"``, ``"bfloat16"`` or ``"float16"``; None chooses by device.
+        Precision of the network, ``"float32"``, ``"bfloat16"`` or ``"float16"``; None chooses by device and processor.
     limits
         Intensities (low, high) that become black and white, for the whole movie; percentiles when None.
     cell_diameter
@@ -100,8 +100,9 @@ class CellTracker:
         self.lifetimes: dict[int, tuple[int, int]] = {}
         self._locked = locked
         disk = None if cache_folder is None else _disk_cache(cache_folder, self.movie, self.model)
-        self._features = FeatureSource(self.model, self.movie, cache_bytes, disk)
-        self._engine = Engine(self.model, self._features, self.settings)
+        network = _for_inference(self.model, dtype is None and isinstance(model, (str, os.PathLike)))
+        self._features = FeatureSource(network, self.movie, cache_bytes, disk)
+        self._engine = Engine(network, self._features, self.settings)
         native = self.model.config.image_size if _has_native_size(self.model) else None
         self._scales = Scales(self._engine, self.prompts, diameter, native)
         self._reference: ReferenceRun | None = None
@@ -337,6 +338,23 @@ def _check_diameter(value: float) -> float:
     if not (np.isfinite(value) and value > 0):
         raise ValueError(f"cell_diameter must be a positive number of pixels, got {value}")
     return float(value)
+
+
+def _for_inference(model: Sam2, choose_precision: bool) -> Sam2:
+    """Copy a convolutional network for speed; the model itself stays as it was loaded, and so does its hash.
+
+    On processors that compute in bfloat16 the copy does too, which is much faster and hardly changes a mask. Networks
+    with other trunks are used as they are, in the precision they were loaded in.
+    """
+    from napari_sam2.network.fold import folded
+    from napari_sam2.weights.device import has_native_bfloat16
+
+    network = folded(model)
+    if network is not model and choose_precision and model.device.type == "cpu" and has_native_bfloat16():
+        import torch
+
+        network = network.to(torch.bfloat16)
+    return network
 
 
 def _has_native_size(model: Sam2) -> bool:

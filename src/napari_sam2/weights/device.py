@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -86,3 +88,16 @@ def resolve_dtype(dtype: Any = None, device: torch.device | None = None) -> torc
     if wanted not in (torch.float32, torch.float16, torch.bfloat16):
         raise DeviceError(f"{dtype!r} is no number type to compute with; expected float32, float16 or bfloat16")
     return wanted
+
+
+@lru_cache(maxsize=1)
+def has_native_bfloat16() -> bool:
+    """Whether this computer's processor multiplies bfloat16 numbers itself.
+
+    Told by the flags that Linux reports; elsewhere False, where torch would have to emulate it at a loss.
+    """
+    try:
+        words = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(words)
