@@ -139,7 +139,7 @@ def table_of(rows: list[Measured], frames: int, size: int, cells: int, where: di
         f"# Export: {frames} frames of {size} x {size} pixels, {cells} cells",
         "",
         f"{machine}, {where['date']}, commit {where['commit']}. {where['note']}".strip(),
-        f"Labels as 16-bit numbers are {raw:.0f} MB. Painting the synthetic labels takes {making:.0f} s of",
+        f"Labels as 16-bit numbers are {raw:.0f} MB. Painting the synthetic labels takes {making:.1f} s of",
         "the time for each pass over all frames (formats with masks make two). Memory is the process's peak above what",
         "it had before.",
         "",
