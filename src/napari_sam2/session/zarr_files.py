@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numcodecs import zstd  # type: ignore[import-untyped]
+from numcodecs import zstd
 
 from napari_sam2.session.errors import DamagedSession
 from napari_sam2.session.storage import write_atomic, write_json
