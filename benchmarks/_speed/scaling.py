@@ -102,7 +102,7 @@ def gpu(setup: Setup) -> Part:
 
 def _against_floor(setup: Setup, tracker: CellTracker, repeats: int = 0) -> tuple[list[Row], float, float]:
     """Rows by part, time over floor, and seconds a frame."""
-    model, device = tracker.model, tracker.model.device
+    model, device = tracker.network, tracker.network.device
     run = tracker.track("forward")
     before = matmul_rate(setup.matmul, model.dtype, device)
     seconds = median(race({"": run}, repeats or setup.repeats, warm=1, device=device)[""])

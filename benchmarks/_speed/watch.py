@@ -31,11 +31,11 @@ def watch(tracker: CellTracker, around: Around) -> Iterator[None]:
     around
         Makes the context manager that a call runs in.
     """
-    model = tracker.model
-    encoder = getattr(tracker._features, "_encoder", model)
+    model = tracker.network
     places: list[tuple[Any, str, str]] = [
-        (encoder, "encode_image", "encode"),
+        (model, "encode_image", "encode"),
         (features.FeatureSource, "windows", "cut"),
+        (features.FeatureSource, "coarse_windows", "cut"),
         (memory.MemoryBank, "look", "recall"),
         (model, "attend", "attend"),
         (model, "embed_prompts", "decode"),

@@ -32,7 +32,7 @@ def _tracker(**options):
 
 
 @pytest.mark.parametrize(
-    ("diameter", "octaves"), [(18, 0), (30, 0), (10, 0), (40, 1), (8, -1), (80, 2), (4, -2), (200, 2)]
+    ("diameter", "octaves"), [(18, 0), (30, 0), (10, 0), (40, 1), (8, 0), (5, -1), (80, 2), (2, -2), (200, 2)]
 )
 def test_a_cell_gets_the_field_that_suits_its_size(diameter: float, octaves: int) -> None:
     tracker = _tracker(cell_diameter=18.0)

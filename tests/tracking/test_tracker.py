@@ -168,7 +168,7 @@ def test_a_correction_reaches_no_further_than_the_next_prompt(monkeypatch: pytes
 def test_only_what_changed_is_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = _three()
     run(tracker)
-    attended = count_calls(tracker.model, "attend", monkeypatch, lambda features, memory: len(features))
+    attended = count_calls(tracker.network, "attend", monkeypatch, lambda features, memory: len(features))
     assert run(tracker, only_stale=True) == [] and not attended
     tracker.add_click(3, 6, PLACES[3])
     run(tracker, only_stale=True)
@@ -298,7 +298,7 @@ def test_cells_in_small_batches_are_the_same_as_in_one() -> None:
 
 def test_a_batch_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = _three()
-    attend = tracker.model.attend
+    attend = tracker.network.attend
     sizes = []
 
     def narrow(features: torch.Tensor, memory: Any) -> torch.Tensor:
@@ -307,7 +307,7 @@ def test_a_batch_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) ->
         sizes.append(len(features))
         return attend(features, memory)
 
-    monkeypatch.setattr(tracker.model, "attend", narrow)
+    monkeypatch.setattr(tracker.network, "attend", narrow)
     run(tracker)
     assert sizes == [1] * 3 * (T - 1)
     assert (tracker.labels == _three_tracked()).mean() > 0.999
@@ -319,7 +319,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.Mon
     def broken(*args: Any) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(tracker.model, "attend", broken)
+    monkeypatch.setattr(tracker.network, "attend", broken)
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         run(tracker)
 

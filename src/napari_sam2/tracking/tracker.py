@@ -64,6 +64,15 @@ class CellTracker:
     cache_folder
         Folder in which features are kept for the next time this movie is opened; None keeps them in memory only.
 
+    Attributes
+    ----------
+    model
+        The network as it was loaded.
+    network
+        What computes: the model itself, or a copy of it that is laid out for speed.
+    prompts
+        Everything that was said about the cells.
+
     Examples
     --------
     >>> tracker = CellTracker(movie)  # doctest: +SKIP
@@ -100,9 +109,10 @@ class CellTracker:
         self.lifetimes: dict[int, tuple[int, int]] = {}
         self._locked = locked
         disk = None if cache_folder is None else _disk_cache(cache_folder, self.movie, self.model)
-        network = _for_inference(self.model, dtype is None and isinstance(model, (str, os.PathLike)))
-        self._features = FeatureSource(network, self.movie, cache_bytes, disk)
-        self._engine = Engine(network, self._features, self.settings)
+        chosen = dtype is None and isinstance(model, (str, os.PathLike))
+        self.network = _for_inference(self.model, choose_precision=chosen)
+        self._features = FeatureSource(self.network, self.movie, cache_bytes, disk)
+        self._engine = Engine(self.network, self._features, self.settings)
         native = self.model.config.image_size if _has_native_size(self.model) else None
         self._scales = Scales(self._engine, self.prompts, diameter, native)
         self._reference: ReferenceRun | None = None
