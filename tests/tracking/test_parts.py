@@ -85,3 +85,21 @@ def test_a_correction_implies_a_click_inside_the_mask_it_corrects() -> None:
     points, labels = _window_points(said, 0, geometry, np.array([0, 0]), implied=True)
     assert labels == [1, 0] and base.full((256, 256))[int(points[0][1]), int(points[0][0])]
     assert _window_points(said, 0, geometry, np.array([0, 0]), implied=False)[1] == [0]
+
+
+def test_one_of_two_masks_on_the_same_object_has_all_of_it() -> None:
+    from napari_sam2.tracking.arbitrate import Claims, paint, settle_doubles
+
+    rng = np.random.default_rng(0)
+    shape = (20, 40)
+    crops = np.full((3, *shape), -1.0, np.float32)
+    crops[0, 5:15, 5:15] = 5 + rng.normal(0, 1, (10, 10))  # a daughter, and her mother still on her
+    crops[1, 5:15, 6:16] = 4.5 + rng.normal(0, 1, (10, 10))
+    crops[2, 5:15, 15:30] = 3  # a neighbour that touches: pixel by pixel, as ever
+    claims = Claims.of_crops(crops, np.zeros((3, 2), int), shape)
+    labels = np.zeros(shape, np.int32)
+    paint(labels, [7, 8, 9], settle_doubles(claims, 3))
+    assert (labels[5:15, 5:15] == 7).all(), "no speckle"
+    assert (labels == 8).sum() <= 10 and (labels[5:15, 16:30] == 9).all()
+    unchanged = settle_doubles(Claims.of_crops(crops[[0, 2]], np.zeros((2, 2), int), shape), 2)
+    assert len(unchanged.at) == (crops[[0, 2]] > 0).sum()

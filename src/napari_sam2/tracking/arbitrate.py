@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
+from scipy import ndimage, sparse
 from torch import Tensor
 
 from napari_sam2.tracking.prompts import MaskCrop
@@ -23,6 +23,8 @@ KEPT_LOGIT_PER_PIXEL = 1.5
 KEPT_LOGIT_LIMIT = 10.0
 #: A loser's logit is lowered to at most this before it is remembered, as the published tracker does.
 SUPPRESSED_LOGIT = -10.0
+#: Two masks are on one object if they share more than this of the smaller one.
+DOUBLE_SHARE = 0.5
 #: Logit of a pixel that the user painted.
 DRAWN_LOGIT = 1e4
 
@@ -83,6 +85,40 @@ def paint(labels: LabelImage, cells: Sequence[int], claims: Claims, locked: froz
     # The last assignment to a pixel counts: highest logit last, and of equal ones the cell that stands first.
     order = np.lexsort((-which, logits))
     flat[at[order]] = np.asarray(cells, np.int32)[which[order]]
+
+
+def settle_doubles(claims: Claims, cells: int) -> Claims:
+    """Let one cell have what two cells claim as a whole.
+
+    Two masks on one object (a mother that was not ended on one of her daughters, say) have nearly the same logits, and
+    pixel by pixel they would share it as a speckle. Where an overlap covers most of one of two masks, the one with the
+    lower sum of logits in it gives up all of it.
+
+    Parameters
+    ----------
+    claims
+        What the cells claim.
+    cells
+        Number of cells.
+    """
+    if cells < 2 or not len(claims.at):
+        return claims
+    pixels, at = np.unique(claims.at, return_inverse=True)
+    shape = (cells, len(pixels))
+    mine = sparse.csr_array((np.ones(len(at)), (claims.which, at)), shape=shape)
+    weight = sparse.csr_array((claims.logits.astype(float), (claims.which, at)), shape=shape)
+    shared = (mine @ mine.T).toarray()
+    strength = (weight @ mine.T).toarray()  # [a, b]: logits of a where b claims too
+    area = np.diag(shared)
+    double = shared > DOUBLE_SHARE * np.minimum(area[:, None], area[None, :])
+    # Of equal ones the cell that stands first keeps it, as everywhere.
+    yields = (strength < strength.T) | ((strength == strength.T) & np.tri(cells, k=-1, dtype=bool))
+    keep = np.ones(len(at), bool)
+    for loser, winner in np.argwhere(double & yields & (shared > 0) & ~np.eye(cells, dtype=bool)):
+        theirs = np.zeros(len(pixels), bool)
+        theirs[at[claims.which == winner]] = True
+        keep &= ~((claims.which == loser) & theirs[at])
+    return Claims(claims.which[keep], claims.at[keep], claims.logits[keep])
 
 
 def _defence(labels: LabelImage, at: IntArray, locked: frozenset[int]) -> npt.NDArray[np.float64]:

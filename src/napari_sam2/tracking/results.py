@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.tracking.arbitrate import Claims, paint
+from napari_sam2.tracking.arbitrate import Claims, paint, settle_doubles
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.masks import Masks
 from napari_sam2.tracking.prompts import FramePrompts
@@ -129,7 +129,8 @@ def merge(
     if labels.any():
         labels[np.isin(labels, free)] = 0
     before = labels.copy()
-    paint(labels, cells, Claims.join(claims), locked)
+    claimed = Claims.join(claims)
+    paint(labels, cells, settle_doubles(claimed, len(cells)) if clean else claimed, locked)
     if clean:
         tidy(labels, set(free) - drawn)
         # A pixel that was won and then dropped as part of an island goes back to whom it belonged.
