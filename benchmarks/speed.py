@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu", help="of all parts but gpu, which takes cuda [%(default)s]")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads [all cores]")
     parser.add_argument("--repeats", type=int, default=0, help="frames a measurement is the median of [3]")
+    parser.add_argument("--few", default="", help="cells that slow contenders are measured at, such as 1,2 [1,2,4]")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything runs")
     parser.add_argument("--resume", action="store_true", help="leave out parts that are known already")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "results")
@@ -68,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sizes: dict[str, Any] = {"model": options.model, "device": options.device}
     if options.repeats:
         sizes["repeats"] = options.repeats
+        sizes["slow_repeats"] = min(options.repeats, Setup.slow_repeats)
+    if options.few:
+        sizes["few_cells"] = tuple(int(cells) for cells in options.few.split(","))
     setup = Setup.quick(**sizes) if options.quick else Setup(**sizes)
     stem = options.out / (options.name or ("speed-quick" if options.quick else "speed"))
     command = f"python benchmarks/speed.py {shlex.join(arguments)}"
