@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def export_weights(run: Path, out: Path) -> str:
 def training_record(saved: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint tells about its making: commands, seed, data hash, steps, time, settings."""
     return {
-        "commands": saved["commands"],
+        "commands": [_without_folders(command) for command in saved["commands"]],
         "seed": saved["settings"]["seed"],
         "data_hash": saved["data_hash"],
         "steps": saved["step"],
@@ -100,3 +101,8 @@ def serialise(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> byt
     head = json.dumps(header, separators=(",", ":")).encode()
     head += b" " * (-len(head) % ALIGNMENT)
     return struct.pack("<Q", len(head)) + head + b"".join(parts)
+
+
+def _without_folders(command: str) -> str:
+    """Drop the folders of absolute paths in a command: weights that are passed on tell nothing of where they were made."""
+    return re.sub(r"(?<![^\s'\"=])/(?:[^\s'\"]*/)?([^\s'\"/]+)", r"\1", command)
