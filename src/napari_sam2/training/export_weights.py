@@ -104,5 +104,5 @@ def serialise(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> byt
 
 
 def _without_folders(command: str) -> str:
-    """Drop the folders of absolute paths in a command: weights that are passed on tell nothing of where they were made."""
+    """Drop the folders of absolute paths: weights that are passed on do not tell where they were made."""
     return re.sub(r"(?<![^\s'\"=])/(?:[^\s'\"]*/)?([^\s'\"/]+)", r"\1", command)
