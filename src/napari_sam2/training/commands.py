@@ -54,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--time-limit", type=float, default=0.0, help="minutes, then write a checkpoint and stop")
     train.add_argument("--steps", type=int, default=0, help="stop after this many steps in total")
     train.add_argument("--decay-steps", type=int, default=0, help="decay the learning rate from now on, then stop")
+    train.add_argument("--plateau", action="store_true", help="leave a decay: the learning rate as before it")
     train.add_argument("--checkpoint-every", type=float, default=3.0, help="minutes")
     train.add_argument("--validate-every", type=int, default=250, help="steps")
     train.add_argument("--compile", action="store_true", help="torch.compile the image encoder (GPU)")
@@ -140,6 +141,7 @@ def _train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         checkpoint_every=options.checkpoint_every,
         validate_every=options.validate_every,
         decay_steps=options.decay_steps,
+        plateau=options.plateau,
         compile=options.compile,
         command=f"python -m napari_sam2.training {shlex.join(arguments)}",
         data_hash=pack.digest() if pack else "",

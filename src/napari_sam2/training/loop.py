@@ -52,6 +52,8 @@ class RunOptions:
     decay_steps : int
         Above 0: start the decay of the learning rate now (at the step resumed from), over so many steps, and stop
         after it.
+    plateau : bool
+        Forget a decay that was begun or done: the learning rate goes back to its plateau.
     compile : bool
         torch.compile the image encoder.
     command : str
@@ -69,6 +71,7 @@ class RunOptions:
     checkpoint_every: float = 3.0
     validate_every: int = 250
     decay_steps: int = 0
+    plateau: bool = False
     compile: bool = False
     command: str = ""
     data_hash: str = ""
@@ -124,6 +127,8 @@ class Trainer:
         self.average = AveragedWeights(self.trainee, self.settings.average)
         if saved:
             self._restore(saved)
+        if options.plateau:
+            self.decay_start, self.decay_steps = None, 0
         if options.decay_steps and self.decay_start is None:
             self.decay_start, self.decay_steps = self.step, options.decay_steps
         if options.command:
