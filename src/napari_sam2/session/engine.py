@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,10 +66,22 @@ class TrackerEngine:
     ----------
     movie, meta, labels
         Of the session.
+    dtype, cache_bytes, cache_folder
+        As `CellTracker`. They belong to the computer that tracks, and so are not kept with the session.
     """
 
-    def __init__(self, movie: Movie, meta: dict[str, Any], labels: LabelStore) -> None:
+    def __init__(
+        self,
+        movie: Movie,
+        meta: dict[str, Any],
+        labels: LabelStore,
+        *,
+        dtype: str | None = None,
+        cache_bytes: int | None = None,
+        cache_folder: str | os.PathLike[str] | None = None,
+    ) -> None:
         from napari_sam2.tracking import CellTracker, Settings
+        from napari_sam2.tracking.features import DEFAULT_BUDGET
         from napari_sam2.weights import weights_hash
 
         self._locked: Cells = lambda frame: ()
@@ -77,11 +90,14 @@ class TrackerEngine:
             movie,
             model=meta["model"]["name"],
             device=meta.get("device") or "auto",
+            dtype=dtype,
             cell_diameter=meta.get("cell_diameter"),
             mode=meta.get("mode") or "auto",
             labels=_Port(labels),
             locked=lambda frame: self._locked(frame),
             settings=Settings(**settings) if settings else None,
+            cache_bytes=DEFAULT_BUDGET if cache_bytes is None else cache_bytes,
+            cache_folder=cache_folder,
         )
         self.prompts = self.tracker.prompts
         self._hash = weights_hash(self.tracker.model)
