@@ -34,7 +34,7 @@ class SessionInUse(SessionError):
     """Another program has the session open; `owner` says which."""
 
     def __init__(self, path: Path, owner: str) -> None:
-        self.owner = owner
+        self.path, self.owner = path, owner
         super().__init__(
             f"{path} is open in {owner}. Close it there, or open it for reading only: open_session(..., read_only=True)"
         )
@@ -44,6 +44,7 @@ class NewerSession(SessionError):
     """The session was written by a newer version of this program."""
 
     def __init__(self, path: Path, version: object, known: int) -> None:
+        self.path = path
         super().__init__(
             f"{path} has format version {version}, this program knows versions up to {known}: update napari-sam2. "
             "Nothing was changed"
@@ -62,6 +63,7 @@ class MovieNotFound(SessionError):
     """The movie is not where it was; the session asks for it."""
 
     def __init__(self, path: Path, address: str | None, why: str = "") -> None:
+        self.path, self.address = path, address
         where = f"the movie is not at {address} any more{why}" if address else "the movie was given as an array"
         super().__init__(f"{path}: {where}; pass it: open_session(path, movie=...)")
 
