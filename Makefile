@@ -2,6 +2,7 @@
 # make test    all tests, on a virtual screen          make test-engine   the tests that need no Qt and no screen
 # make lint    ruff and mypy                           make format        ruff's formatter
 # make venv    the environment that all of them use, and nothing else
+# make docs     the documentation, into site/           make pictures  its pictures, from a real window on a virtual screen
 # make readers  an environment of programs that are not ours, which a test opens exported files with
 #
 # Variables: PYTHON       the Python (3.11 or newer) that the environment is made with; else the newest one on the PATH
@@ -14,7 +15,7 @@ OUT ?= napari-sam2-demo
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: demo test test-engine lint format venv readers clean
+.PHONY: demo test test-engine lint format venv docs pictures readers clean
 .DEFAULT_GOAL := help
 .PHONY: help
 
@@ -42,6 +43,14 @@ format: $(VENV)/.dev
 
 venv: $(VENV)/.dev
 
+docs: $(VENV)/.dev
+	$(BIN)/python docs/make_numbers.py
+	$(BIN)/python -m mkdocs build --quiet
+
+pictures: $(VENV)/.dev
+	@.ci/system
+	xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/python docs/make_pictures.py
+
 readers: $(VENV)/.dev
 	test -x .venv-readers/bin/python || $(BIN)/python -m venv .venv-readers
 	.venv-readers/bin/pip install --quiet -r tests/export/readers.txt
@@ -53,4 +62,4 @@ $(VENV)/.dev: pyproject.toml
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" .ci/environment "$(VENV)" dev
 
 clean:
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

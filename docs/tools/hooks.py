@@ -1,0 +1,26 @@
+"""Hooks of mkdocs: pages that the program writes itself are added to those in the folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mkdocs.structure.files import File, Files
+
+from tools import cli_page, keys_page, settings_page
+
+PAGES = {
+    "reference/cli.md": cli_page.page,
+    "reference/keys.md": keys_page.page,
+    "reference/settings.md": settings_page.page,
+}
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the generated pages."""
+    for address, page in PAGES.items():
+        files.append(File.generated(config, address, content=page()))
+    return files
