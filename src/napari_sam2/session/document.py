@@ -18,6 +18,8 @@ from napari_sam2.session.labels import LabelStore
 from napari_sam2.session.table import Table, unpack_change
 
 Maps = list[tuple[int, int, dict[int, int]]]
+JOINED_BACK = 20
+"""Steps back that something can still become part of: a mask that was computed while the user went on clicking."""
 
 
 def now() -> str:
@@ -56,6 +58,7 @@ class Document:
         self.done: list[list[int]] = []
         self.undone: list[list[int]] = []
         self.open_entry: int | None = None
+        self.open_frames = 0
         self._step_of: dict[int, int] = {}
         self.lock = threading.RLock()
 
@@ -192,11 +195,17 @@ class Document:
     def record(self, entry: int, step: int) -> None:
         """Put an entry on the history, together with the others of its step; what was undone is out of reach then."""
         self.undone.clear()
-        if self.done and self._step_of.get(self.done[-1][0]) == step:
-            self.done[-1].append(entry)
+        for known in reversed(self.done[-JOINED_BACK:]):
+            if self._step_of.get(known[0]) == step:
+                known.append(entry)
+                break
         else:
             self.done.append([entry])
         self._step_of[entry] = step
+
+    def step_of(self, entries: list[int]) -> int:
+        """Number of a step, by its entries."""
+        return self._step_of.get(entries[0], entries[0])
 
     def move(self, forward: bool) -> list[int]:
         """Move the last step between the stacks of done and undone ones; returns its entries."""

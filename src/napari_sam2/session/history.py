@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.session.change import Change
-from napari_sam2.session.document import Document, now
+from napari_sam2.session.document import JOINED_BACK, Document, now
 from napari_sam2.session.errors import Refused
 from napari_sam2.session.events import Changed, Signal
 
@@ -65,6 +65,31 @@ class History:
             raise
         finally:
             self._in_step, self._step = False, None
+
+    @contextmanager
+    def joined(self, cells: Iterable[int], frame: int) -> Iterator[None]:
+        """Have what is done inside the block be part of the step that last said something about cells on a frame.
+
+        Where pixels of that frame have changed since, it joins the last step: steps are taken back in their order.
+        """
+        document, wanted = self.document, set(cells)
+        with document.lock:
+            before, found = self._step, None
+            for entries in reversed(document.done[-JOINED_BACK:]):
+                said = [p for e in entries for p in document.journal[e]["ops"].get("prompts", [])]
+                if any(p[0] in wanted and p[1] == frame for p in said):
+                    found = entries
+                    break
+                if any(document.deltas.has_labels(e, frame) for e in entries):
+                    break
+            if found is None and document.done:
+                found = document.done[-1]
+            if before is None and found is not None:
+                self._step = document.step_of(found)
+            try:
+                yield
+            finally:
+                self._step = before
 
     @property
     def can_undo(self) -> str | None:

@@ -21,6 +21,7 @@ from napari_sam2.session.table import REVIEWS, STATES, measure_all, pack_change
 from napari_sam2.tracking.plan import Direction, Segment, plan
 
 if TYPE_CHECKING:
+    from napari_sam2.session.engine import Engine
     from napari_sam2.session.session import Session
     from napari_sam2.tracking import FrameResult
 
@@ -137,52 +138,89 @@ def track(
     if not find_work(session, cells, frames, direction, what).segments:
         return
     engine = session.engine
-    with session.change("track", args, opened=True) as change:
+    with document.lock:
         session.fill_prompts()
-        _note_engine(session, change)
-        work = find_work(session, cells, frames, direction, what)
-        # cells and levels are in the log by now; what the network says comes frame by frame
-    entry, count, stopped = change.entry, 0, True
-    document.open_entry = entry
-    try:
+    _measure_cells(engine)  # may take a while: before anyone is kept waiting by the log's lock
+    with document.lock:
+        with session.change("track", args, opened=True) as change:
+            session.fill_prompts()
+            note_engine(session, change)
+            work = find_work(session, cells, frames, direction, what)
+            # cells and levels are in the log by now; what the network says comes frame by frame
+        entry = document.open_entry = change.entry
+        document.open_frames = 0
         levels = {cell: session.stale_index.anchors(cell) for cell in work.wanted}
+        made = digests(session, work.segments, levels)
+    stopped = True
+    try:
         span = (0, document.frames) if frames is None else (int(frames[0]), int(frames[1]))
-        made = _digests(session, work.segments, levels)
         if work.segments:
             for result in engine.run(work.segments, span, session.locked_on, _held(work)):
                 written = [c for c in result.scores if c in work.wanted and work.wanted[c][result.frame]]
                 if not written:
+                    if document.open_entry != entry:
+                        break
                     continue
-                if count == stop_after:
-                    break
-                write_frame(session, entry, result, written, made)
-                count += 1
+                with document.lock:
+                    if document.open_entry != entry or document.open_frames == stop_after:
+                        break
+                    write_frame(session, entry, result, written, made)
+                    document.open_frames += 1
                 yield result
             else:
                 stopped = False
         else:
             stopped = False
     finally:
+        end_run(session, entry, stopped)
+
+
+def end_run(session: Session, entry: int | None = None, stopped: bool = True) -> None:
+    """End a tracking run in the log, unless it has ended already; frames that are saved stay.
+
+    Parameters
+    ----------
+    session
+        The session.
+    entry
+        Which run; whichever is open when None.
+    stopped
+        Whether it stopped before its end.
+    """
+    document = session.document
+    with document.lock:
+        if document.open_entry is None or (entry is not None and document.open_entry != entry):
+            return
+        line = {"time": now(), "end": document.open_entry, "frames": document.open_frames, "stopped": stopped}
         document.open_entry = None
-        document.journal.append({"time": now(), "end": entry, "frames": count, "stopped": stopped})
-        session.after_entry()
+        document.journal.append(line)
+    session.after_entry()
 
 
-def _note_engine(session: Session, change: Change) -> None:
-    """Note which weights, cell size and field scales the masks are going to depend on."""
+def _measure_cells(engine: Engine) -> None:
+    """Have the tracker find the cells' size and field scales now; it remembers them."""
+    cells = engine.prompts.cells()
+    if cells:
+        engine.cell_diameter  # noqa: B018
+    for cell in cells:
+        engine.level(cell)
+
+
+def note_engine(session: Session, change: Change, cells: Iterable[int] | None = None) -> None:
+    """Note which weights, cell size and field scales the masks of some cells are going to depend on."""
     document, engine = session.document, session.engine
     model = document.meta["model"]
     if model.get("hash") != engine.weights_hash:
         change.meta("model", {**model, "hash": engine.weights_hash})
     if document.meta.get("cell_diameter") is None and engine.prompts.cells():
         change.meta("cell_diameter", engine.cell_diameter)
-    for cell in engine.prompts.cells():
+    for cell in engine.prompts.cells() if cells is None else cells:
         level = engine.level(cell)
         if document.cells[cell].level != level:
             change.cell(cell, replace(document.cells[cell], level=level))
 
 
-def _digests(
+def digests(
     session: Session, segments: list[Segment], anchors: dict[int, dict[int, Anchor]]
 ) -> dict[int, npt.NDArray[np.uint64]]:
     """What the pixels of each cell on each frame, (T,), are going to be made from."""

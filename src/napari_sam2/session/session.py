@@ -22,8 +22,9 @@ from napari_sam2.session.errors import Refused
 from napari_sam2.session.events import Changed, Signal
 from napari_sam2.session.history import History
 from napari_sam2.session.labels import LabelStore
+from napari_sam2.session.preview import preview
 from napari_sam2.session.review import Suspect, find_suspects
-from napari_sam2.session.run import What, find_work, track
+from napari_sam2.session.run import What, end_run, find_work, track
 from napari_sam2.session.script import make_script, save_script
 from napari_sam2.session.stale import Anchor, Stale
 from napari_sam2.session.table import Rows
@@ -191,6 +192,20 @@ class Session(History, Verbs):
     def run(self, cells: Iterable[int] | None = None, frames: tuple[int, int] | None = None, **options: Any) -> int:
         """Track to the end; as `track`, but returns the number of frames that were written."""
         return sum(1 for _ in self.track(cells, frames, **options))
+
+    def preview(self, frame: int, cells: Iterable[int]) -> list[int]:
+        """Segment cells on a frame that they are prompted on, as part of the steps that prompted them.
+
+        For a thread beside the one that acts: see `session.preview`. Returns the cells whose masks were written.
+        """
+        return preview(self, frame, cells)
+
+    def stop_tracking(self) -> None:
+        """End a run that another thread is in, at once: what is saved stays, and its generator ends by itself.
+
+        Actions can follow without waiting for the frame that is being computed; that frame is left out.
+        """
+        end_run(self)
 
     def cost(self, cells: Iterable[int] | None = None, frames: tuple[int, int] | None = None, **options: Any) -> int:
         """How many masks tracking would write."""
