@@ -41,10 +41,34 @@ def test_ids_persist_when_a_still_is_set_in_motion() -> None:
     image = levels[labels]
     for seed in range(4):
         frames, tracks = animate(image, labels.astype(np.int32), np.random.default_rng(seed), 5, 128, 20.0)
-        assert set(np.unique(tracks)) <= set(np.unique(labels).tolist())
-        for cell in np.unique(tracks)[1:]:
+        for cell in set(np.unique(tracks).tolist()) & set(np.unique(labels).tolist()) - {0}:
             shown = [np.median(frames[t][tracks[t] == cell]) for t in range(5) if (tracks[t] == cell).sum() > 60]
             assert np.allclose(shown, levels[cell], atol=0.06)
+
+
+def test_a_divided_cell_is_gone_and_two_smaller_ones_stand_beside_its_place() -> None:
+    _, labels = discs(1, side=192, cells=10)
+    levels = np.concatenate([[0.0], np.linspace(0.3, 1.0, labels.max())]).astype(np.float32)
+    image = levels[labels]
+    seen = 0
+    for seed in range(12):
+        frames, tracks = animate(image, labels.astype(np.int32), np.random.default_rng(seed), 6, 128, 20.0)
+        born = sorted(set(np.unique(tracks).tolist()) - set(np.unique(labels).tolist()))
+        assert not np.isin(tracks[0], born).any()  # the first frame is the still itself
+        for one, other in zip(born[::2], born[1::2], strict=False):
+            frame = int(np.flatnonzero((tracks == one).any((1, 2)) & (tracks == other).any((1, 2)))[:1].sum())
+            if other != one + 1 or frame == 0:
+                continue  # a sister never came into the field
+            areas = [(tracks[frame] == cell).sum() for cell in (one, other)]
+            level, twin = (np.percentile(frames[frame][tracks[frame] == cell], 85) for cell in (one, other))
+            mother = int(np.argmin(np.abs(levels[1:] - level))) + 1
+            if min(areas) < 60 or (tracks[0] == mother).sum() < 200:
+                continue  # cut by the rim, or covered
+            assert np.isclose(twin, levels[mother], atol=0.06)
+            assert not (tracks[frame:] == mother).any()
+            assert max(areas) < 0.75 * (tracks[0] == mother).sum()
+            seen += 1
+    assert seen >= 2
 
 
 def test_cells_move_by_themselves_and_some_vanish() -> None:

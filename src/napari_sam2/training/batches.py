@@ -17,6 +17,9 @@ SOFT = FINE_STRIDE * FINE_STRIDE  # target value of a fully covered stride-4 pix
 MIN_AREA = 40  # px a cell must show to be prompted
 PRESENT_AREA = 16  # px a cell must show in its window to count as there
 ORIGIN_JITTER = 1.2  # tokens, standard deviation
+LEAVER_ODDS = (
+    4.0  # how much likelier a cell is followed that is absent on some frame (they are rare)
+)
 LOST_JITTER = 0.06  # share of windows that are badly centred
 
 
@@ -166,7 +169,8 @@ class BatchBuilder:
         """Follow cells of a clip's first frame; `second_frame` > 0 is prompted too, where a cell is visible."""
         first_image = self._add_frames(clip)
         length = len(clip.frames)
-        for cell in self._choose(clip.labels[0], self._plan.clip_cells):
+        lasting = set.intersection(*(set(np.unique(labels).tolist()) for labels in clip.labels))
+        for cell in self._choose(clip.labels[0], self._plan.clip_cells, lasting):
             row = self._add_row(first_image, clip.labels[0], cell)
             if row is None:
                 continue
@@ -224,10 +228,17 @@ class BatchBuilder:
             self._dense.append(dense_targets(np.abs(labels)))
         return first
 
-    def _choose(self, labels: np.ndarray, count: int) -> list[int]:
+    def _choose(self, labels: np.ndarray, count: int, lasting: set[int] | None = None) -> list[int]:
+        """Draw cells of a frame; those that are not `lasting` through their clip are likelier."""
         areas = np.bincount(np.maximum(labels, 0).ravel())
         ids = np.flatnonzero(areas >= MIN_AREA)
-        return [int(i) for i in self._rng.permutation(ids[ids > 0])[:count]]
+        ids = ids[ids > 0]
+        if not len(ids):
+            return []
+        odds = np.array([1.0 if lasting is None or int(i) in lasting else LEAVER_ODDS for i in ids])
+        if self._plan.prompt:
+            odds[:] = 1.0  # validation looks at cells as they come
+        return [int(i) for i in self._rng.choice(ids, min(count, len(ids)), replace=False, p=odds / odds.sum())]
 
     def _place(self, centre: tuple[float, float]) -> tuple[int, int]:
         if self._plan.prompt == CENTRE:

@@ -80,6 +80,7 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--size", type=int, help="side of a field, model px")
     group.add_argument("--ramp", type=int, help="steps over which clips come in")
     group.add_argument("--tilt", type=float, help="how far the focal loss leaves balance in the end")
+    group.add_argument("--object-score", type=float, help="weight of the object score's loss")
     group.add_argument("--tilt-ramp", type=int, nargs=2, help="steps between which it does")
     group.add_argument("--synthetic", type=float, help="share of synthetic samples")
     group.add_argument("--bank", type=int, help="synthetic movies to draw from")
@@ -91,7 +92,7 @@ def merged_settings(base: TrainSettings, options: argparse.Namespace) -> TrainSe
         k: tuple(v) if isinstance(v, list) else v for k, v in vars(options).items() if v is not None
     }
     plan = replace(base.plan, **{k: given[k] for k in ("frames", *PLAN_OPTIONS) if k in given})
-    weights = replace(base.weights, **{k: given[k] for k in ("tilt",) if k in given})
+    weights = replace(base.weights, **{k: given[k] for k in ("tilt", "object_score") if k in given})
     return replace(base, plan=plan, weights=weights, **{k: given[k] for k in SETTING_OPTIONS if k in given})
 
 

@@ -13,6 +13,10 @@ from napari_sam2.training.resample import sample, smooth_noise
 
 FEATHER = 3  # px over which a pasted cell fades into its surroundings (halos and blur go along)
 VANISH = 0.12  # share of cells that are absent for a while
+DIVIDE = 0.08  # share of cells that are replaced by two daughters
+DAUGHTER_SIZES = (0.62, 0.8)  # of the mother's, in length
+DAUGHTER_GAPS = (0.45, 0.75)  # from the mother's middle to a daughter's, in radii of the mother
+DAUGHTERS_PART = 0.12  # ... and so much more each frame
 MAX_PATCH = 160  # px; larger cells move with the warp only
 NOISE_WINDOW = 16
 
@@ -54,7 +58,7 @@ def animate(
     -------
     frames : (T, size, size) float32
     labels : (T, size, size) int32
-        Ids are those of the still, in every frame.
+        Ids are those of the still, in every frame; daughters of a division get new ones.
     """
     motion = random_motion(rng)
     canvas = image.shape[-1]
@@ -162,7 +166,23 @@ def _move_cells(
             start = rng.integers(1, length)
             gone[cell, start : start + rng.integers(1, length)] = True
     patches, alphas, masks, corners = _cut(image, labels, centre, ids, side)
-    moved = _warp_patches(patches, alphas, masks, angle, shape, place)
+    scale = np.ones(count)
+    if length > 2:
+        mothers = np.flatnonzero((rng.random(count) < DIVIDE) & ~gone.any(1))
+        births = rng.integers(1, length, len(mothers))
+        pairs = np.repeat(mothers, 2)
+        radius = np.sqrt(masks[mothers].sum((1, 2)) / np.pi)
+        place = np.concatenate((place, place[pairs] + _part(rng, births, radius, length)))
+        angle, shape, centre, patches, alphas, masks = (
+            np.concatenate((a, a[pairs])) for a in (angle, shape, centre, patches, alphas, masks)
+        )
+        scale = np.concatenate((scale, rng.uniform(*DAUGHTER_SIZES, len(pairs))))
+        born = np.arange(length) >= births[:, None]
+        gone[mothers] = born
+        gone = np.concatenate((gone, np.repeat(~born, 2, 0)))
+        ids += range(int(labels.max()) + 1, int(labels.max()) + 1 + len(pairs))
+        count = len(ids)
+    moved = _warp_patches(patches, alphas, masks, angle, shape, place, scale)
     order = rng.permutation(count)
     canvas = image.shape[0]
     fraction = np.rint(place + centre[:, None] - side / 2 + 0.5)  # whole px; the rest went into the warp
@@ -179,6 +199,16 @@ def _move_cells(
             view += patch[1] * (patch[0] - view)
             tracks[t, r0:r1, c0:c1][patch[2] > 0.5] = ids[cell]
     return frames, tracks
+
+
+def _part(rng: np.random.Generator, births: np.ndarray, radius: np.ndarray, length: int) -> np.ndarray:
+    """Way of daughters from where their mother would be, (2 D, T, 2): apart along a random axis, further each frame."""
+    axis = rng.uniform(0, 2 * np.pi, len(births))
+    ahead = np.stack((np.sin(axis), np.cos(axis)), -1)
+    age = np.maximum(np.arange(length) - births[:, None], 0)
+    gap = (rng.uniform(*DAUGHTER_GAPS, (len(births), 1)) + DAUGHTERS_PART * age) * radius[:, None]
+    way = gap[..., None] * ahead[:, None]
+    return np.stack((way, -way), 1).reshape(-1, length, 2)
 
 
 def _cut(
@@ -203,15 +233,21 @@ def _cut(
 
 
 def _warp_patches(
-    patches: np.ndarray, alphas: np.ndarray, masks: np.ndarray, angle: np.ndarray, shape: np.ndarray, place: np.ndarray
+    patches: np.ndarray,
+    alphas: np.ndarray,
+    masks: np.ndarray,
+    angle: np.ndarray,
+    shape: np.ndarray,
+    place: np.ndarray,
+    scale: np.ndarray,
 ) -> np.ndarray:
-    """Rotate and shear patches (N, s, s) for every frame; returns (N, T, 3, s, s): pixels, alpha, mask."""
+    """Rotate, shear and scale patches (N, s, s) for every frame; returns (N, T, 3, s, s): pixels, alpha, mask."""
     count, length = angle.shape
     side = patches.shape[-1]
     planes = np.repeat(np.stack((patches, alphas, masks), 1)[:, None], length, 1).reshape(-1, 3, side, side)
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.stack((np.stack((cos, -sin), -1), np.stack((sin, cos), -1)), -2)  # (N, T, 2, 2)
-    linear = turn @ (np.eye(2) + np.clip(shape, -0.35, 0.35))
+    linear = turn @ (np.eye(2) + np.clip(shape, -0.35, 0.35)) / scale[:, None, None, None]
     matrix = linear.reshape(-1, 2, 2).astype(np.float32)
     axis = np.arange(side, dtype=np.float32) - (side - 1) / 2
     y, x = axis[None, :, None], axis[None, None, :]
