@@ -53,6 +53,7 @@ def export(
     progress: Callable[[int, int], object] | None = None,
     cancelled: Callable[[], bool] | None = None,
     known: dict[str, Any] | None = None,
+    warn: bool = True,
     **options: Any,
 ) -> Exported:
     """Export what was tracked. A frame is read at a time; the file appears whole, or not at all.
@@ -75,6 +76,8 @@ def export(
         Asked before each frame; true ends the export and leaves nothing.
     known
         What the source does not know itself: scale, units, parents, movie, ...; see `Tracked`.
+    warn
+        Warn of what the format cannot hold; it is in the result either way.
     options
         Of the format's own: ``version="0.4"`` for OME-Zarr, ``cell=7`` for a contact sheet, ...
 
@@ -115,7 +118,7 @@ def export(
             raise ValueError(f"the format {chosen.name} has no such option: {error}") from error
         raise
     lost = (*losses(tracked, chosen), *(notes or ()))
-    if lost:
+    if lost and warn:
         warnings.warn(LossWarning(f"{path.name} ({chosen.title}) cannot hold: {'; '.join(lost)}"), stacklevel=2)
     return Exported(path, chosen.name, lost, size_of(path))
 
