@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from stub import FRAMES, disc, measured
 
 from napari_sam2.session import Session
+from napari_sam2.session.divisions import find_divisions
+from napari_sam2.session.review import find_suspects
 from napari_sam2.session.shapes import shapes
 
 
@@ -94,3 +97,14 @@ def test_tracks_that_meet_backwards_are_proposed_and_made(session: Session) -> N
     assert (division.mother, division.frame, set(division.daughters)) == (1, 5, set(born))
     assert np.array_equal(session.labels[:5] == 1, labels[:5] == 1) and session.proposals() == []
     measured(session)
+
+
+def test_frames_that_were_looked_at_are_not_read_again(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    session.take_over(moving(second_from=5))
+    known = {t: shapes(session.labels.read(t)) for t in range(FRAMES)}
+    wanted = session.review(), session.proposals()
+    assert all(wanted)
+    read = []
+    monkeypatch.setattr(session.labels, "read", lambda t: read.append(t))
+    assert (find_suspects(session, known=known), find_divisions(session, known=known)) == wanted
+    assert not read

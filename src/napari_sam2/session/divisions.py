@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.session.errors import Refused
-from napari_sam2.session.shapes import shapes
+from napari_sam2.session.shapes import Shape, shapes
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
@@ -67,7 +68,9 @@ class Proposal:
         return self.daughters[0] if self.mother is None else self.mother
 
 
-def find_divisions(session: Session, pixels: bool = True) -> list[Proposal]:
+def find_divisions(
+    session: Session, pixels: bool = True, known: Mapping[int, Mapping[int, Shape]] | None = None
+) -> list[Proposal]:
     """Find divisions, most certain first; those made or rejected already are left out.
 
     Parameters
@@ -76,10 +79,12 @@ def find_divisions(session: Session, pixels: bool = True) -> list[Proposal]:
         The session.
     pixels
         Look for masks in two parts too, which needs every frame to be read.
+    known
+        Shapes (`shapes`) of frames that have been looked at already, by frame; only the others are read.
     """
     shared = _sharing(session)
     found = shared + _meeting(session)
-    for proposal in _in_two(session) if pixels else []:
+    for proposal in _in_two(session, known or {}) if pixels else []:
         # where two tracks share one cell's pixels, each may well be in pieces
         if not any(proposal.key in p.daughters and proposal.frame <= p.frame for p in shared):
             found.append(proposal)
@@ -204,12 +209,13 @@ def _certainty(
     return float(np.exp(-((off / 0.5) ** 2)) * np.exp(-((np.log(together) / 0.6) ** 2)) * (0.4 + 0.6 * balance))
 
 
-def _in_two(session: Session) -> list[Proposal]:
+def _in_two(session: Session, known: Mapping[int, Mapping[int, Shape]]) -> list[Proposal]:
     """Masks that fall into two parts and stay so."""
     second = {c: np.zeros(session.n_frames) for c in session.cells}
     for t in range(session.n_frames):
-        for cell, shape in shapes(session.labels.read(t)).items():
-            second[cell][t] = shape.second
+        for cell, shape in (known[t] if t in known else shapes(session.labels.read(t))).items():
+            if cell in second:  # else it came while this was looking
+                second[cell][t] = shape.second
     found = []
     for cell, share in second.items():
         apart = share >= SECOND_PART

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,11 @@ class Suspect:
 
 
 def find_suspects(
-    session: Session, cells: Iterable[int] | None = None, frames: tuple[int, int] | None = None, pixels: bool = True
+    session: Session,
+    cells: Iterable[int] | None = None,
+    frames: tuple[int, int] | None = None,
+    pixels: bool = True,
+    known: Mapping[int, Mapping[int, Shape]] | None = None,
 ) -> list[Suspect]:
     """Rank what deserves a look.
 
@@ -84,6 +88,8 @@ def find_suspects(
         Which cells, and which range of frames; all when None.
     pixels
         Look at the labels too, for parts and neighbours. Needs every frame to be read.
+    known
+        Shapes (`shapes`) of frames that have been looked at already, by frame; only the others are read.
 
     Returns
     -------
@@ -92,7 +98,9 @@ def find_suspects(
     """
     wanted = sorted(session.cells if cells is None else set(cells))
     first, stop = frames or (0, session.n_frames)
-    seen = {t: shapes(session.labels.read(t)) for t in range(first, stop)} if pixels else {}
+    seen: dict[int, Mapping[int, Shape]] = {}
+    for t in range(first, stop) if pixels else ():
+        seen[t] = known[t] if known is not None and t in known else shapes(session.labels.read(t))
     found: list[Suspect] = []
     usual = _usual(session)
     for cell in wanted:
