@@ -67,15 +67,16 @@ class History:
             self._in_step, self._step = False, None
 
     @contextmanager
-    def joined(self, cells: Iterable[int], frame: int) -> Iterator[None]:
+    def joined(self, cells: Iterable[int] = (), frame: int = 0) -> Iterator[None]:
         """Have what is done inside the block be part of the step that last said something about cells on a frame.
 
-        Where pixels of that frame have changed since, it joins the last step: steps are taken back in their order.
+        Without cells, and where pixels of that frame have changed since, it joins the last step: steps are taken back
+        in their order.
         """
         document, wanted = self.document, set(cells)
         with document.lock:
             before, found = self._step, None
-            for entries in reversed(document.done[-JOINED_BACK:]):
+            for entries in reversed(document.done[-JOINED_BACK:] if wanted else []):
                 said = [p for e in entries for p in document.journal[e]["ops"].get("prompts", [])]
                 if any(p[0] in wanted and p[1] == frame for p in said):
                     found = entries

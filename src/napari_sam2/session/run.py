@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -129,20 +129,22 @@ def track(
     direction: Direction,
     what: What,
     stop_after: int | None,
+    join: bool = False,
 ) -> Iterator[FrameResult]:
     """Track, as one entry of the log; see `Session.track`."""
     document = session.document
     document.check_writable()
     cells = None if cells is None else sorted({int(c) for c in cells})
     args = {"cells": cells, "frames": list(frames) if frames else None, "direction": direction, "what": what}
-    if not find_work(session, cells, frames, direction, what).segments:
-        return
+    with document.lock:
+        if not find_work(session, cells, frames, direction, what).segments:
+            return
     engine = session.engine
     with document.lock:
         session.fill_prompts()
     _measure_cells(engine)  # may take a while: before anyone is kept waiting by the log's lock
     with document.lock:
-        with session.change("track", args, opened=True) as change:
+        with session.joined() if join else nullcontext(), session.change("track", args, opened=True) as change:
             session.fill_prompts()
             note_engine(session, change)
             work = find_work(session, cells, frames, direction, what)

@@ -165,6 +165,7 @@ class Session(History, Verbs):
         what: What = "needed",
         *,
         stop_after: int | None = None,
+        join: bool = False,
     ) -> Iterator[FrameResult]:
         """Track cells; yields each frame when it is saved. One step of the history, whatever it took.
 
@@ -181,13 +182,15 @@ class Session(History, Verbs):
             needed, only the prompted frames themselves. ``"all"``: everything again.
         stop_after
             Stop after so many frames, as closing the generator would.
+        join
+            Be part of the step before: `undo` takes back both.
 
         Notes
         -----
         Frames that are as they should be are not written again, locked ones never change, and other cells' pixels
         change only where a tracked cell's logits win.
         """
-        return track(self, cells, frames, direction, what, stop_after)
+        return track(self, cells, frames, direction, what, stop_after, join)
 
     def run(self, cells: Iterable[int] | None = None, frames: tuple[int, int] | None = None, **options: Any) -> int:
         """Track to the end; as `track`, but returns the number of frames that were written."""

@@ -1,0 +1,274 @@
+"""Opening movies as sessions, and what becomes of them when layers come and go. Part of `Desk`; no Qt in here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from napari_sam2.session import Session, WrongMovie, new_session, open_session
+from napari_sam2.widgets import notify, preferences
+from napari_sam2.widgets.bound import Binding
+from napari_sam2.widgets.image import axes_of, movie_of
+from napari_sam2.widgets.place import default_place, free_place, source_of
+from napari_sam2.widgets.runner import Job
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_sam2.widgets.desk import Desk, Sheet
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a movie is to be opened.
+
+    Parameters
+    ----------
+    others
+        Layers that are further channels.
+    model, device
+        None: as the preferences say.
+    shown_contrast
+        Use the layers' contrast limits.
+    cell_diameter
+        In pixels; measured when None.
+    place
+        Folder of the session; the usual one when None.
+    fresh
+        Begin a new session even where there is one.
+    """
+
+    others: tuple[Any, ...] = ()
+    model: str | None = None
+    device: str | None = None
+    shown_contrast: bool = False
+    cell_diameter: float | None = None
+    place: Path | None = None
+    fresh: bool = False
+
+
+class Opening:
+    """The part of a desk that opens and closes sessions."""
+
+    @property
+    def _me(self) -> Desk:
+        return cast("Desk", self)
+
+    def open(self, image: Image, choice: Choice | None = None, **options: Any) -> None:
+        """Open an image layer: its session is continued if there is one, and begun otherwise; in the background.
+
+        Parameters
+        ----------
+        image
+            The layer.
+        choice
+            How; or as keywords, see `Choice`.
+        """
+        me, chosen = self._me, choice or Choice(**options)
+        sheet = me.sheet_of(image)
+        if sheet is not None and not chosen.fresh:
+            me.activate(image)
+            return
+        if me.opening:
+            notify.info(f"'{me.opening}' is being opened: wait a moment.")
+            return
+        try:
+            axes = axes_of(image)
+            movie_of(image, chosen.others)
+        except (ValueError, TypeError) as problem:
+            notify.show(problem)
+            return
+        if sheet is not None:
+            self._drop(sheet)
+        me.opening = image.name
+        me.opening_changed.emit(me.opening)
+        found: list[tuple[Session, str]] = []
+
+        def ended(job: Job) -> None:
+            me.opening = ""
+            if found and (me.closed or image not in me.viewer.layers):
+                found[0][0].close()
+            elif found:
+                session, note = found[0]
+                me.place(image, axes, session, " ".join(n for n in (note, axes.note) if n))
+            if job.error is not None:
+                notify.show(job.error, f"opening {image.name}")
+            me.opening_changed.emit("")
+
+        me.runner.start(lambda job: _open(image, chosen), found.append, ended)
+
+    def place(self, image: Image, axes: Any, session: Session, note: str = "") -> None:
+        """Put a session that is open on the desk, with its layers.
+
+        Parameters
+        ----------
+        image
+            The image layer of its movie.
+        axes
+            Of that layer.
+        session
+            The session; the desk closes it in the end.
+        note
+            For the user.
+        """
+        from napari_sam2.widgets.desk import Sheet
+        from napari_sam2.widgets.runs import Runs
+
+        me = self._me
+        binding = Binding(me, image, axes, session)
+
+        def told(state: Any) -> None:
+            if sheet is me._active:
+                me.run_changed.emit(state)
+
+        runs = Runs(session, me.runner, told, lambda *args: me._run_finished(sheet, *args))
+        sheet = Sheet(binding, runs, note)
+        me._sheets.append(sheet)
+        image.events.data.connect(self._data_replaced)
+        self._activate(sheet)
+        binding.show_labels()
+        points = binding.show_points()
+        me.viewer.layers.selection.active = points
+        points.mode = "add"
+        if note:
+            notify.info(note)
+
+    def sheet_of(self, layer: Any) -> Sheet | None:
+        """The sheet that a layer, image or other, belongs to."""
+        for sheet in self._me._sheets:
+            if sheet.image is layer or layer in sheet.binding.mine() or layer is sheet.binding.layers.tracks:
+                return sheet
+        return None
+
+    def activate(self, image: Image) -> None:
+        """Make the session of an open image the active one."""
+        sheet = self.sheet_of(image)
+        if sheet is not None and sheet is not self._me._active:
+            self._activate(sheet)
+
+    def _activate(self, sheet: Sheet | None) -> None:
+        from napari_sam2.widgets.desk import remember
+
+        me = self._me
+        me._active = sheet
+        if sheet is not None:
+            remember(me)
+        me.session_changed.emit(me.session)
+        me.current_changed.emit(me.current)
+        me.run_changed.emit(me.run)
+        me.dims_moved(force=True)
+
+    def close_session(self, image: Image | None = None) -> None:
+        """Close the session of an image, the active one when None; it is saved."""
+        sheet = self._me._active if image is None else self.sheet_of(image)
+        if sheet is not None:
+            self._drop(sheet)
+
+    def _drop(self, sheet: Sheet, remove: bool = True) -> None:
+        me = self._me
+        sheet.binding.take_painted()
+        sheet.runs.close()
+        me._sheets.remove(sheet)
+        if sheet.image is not None:
+            sheet.image.events.data.disconnect(self._data_replaced)
+        sheet.binding.close(remove)
+        try:
+            sheet.session.close()
+        except Exception as problem:  # noqa: BLE001 -- what was saved before is safe
+            notify.show(problem, "closing the session")
+        if me._active is sheet:
+            self._activate(me._sheets[-1] if me._sheets else None)
+
+    # what becomes of layers ---------------------------------------------------------------------------------------
+
+    def _layer_removed(self, event: Any) -> None:
+        me, layer = self._me, event.value
+        for sheet in list(me._sheets):
+            if sheet.image is layer:
+                # other listeners of this event come first: they may still look at the layers
+                me.runner.call_soon(self._image_gone, sheet)
+            elif sheet.binding.forget(layer):
+                me.mode_changed.emit()
+
+    def _image_gone(self, sheet: Sheet) -> None:
+        if sheet in self._me._sheets:
+            self._drop(sheet)
+            notify.info(f"The image was removed. Its session is saved in {sheet.session.path}.")
+
+    def _data_replaced(self, event: Any) -> None:
+        me = self._me
+        sheet = self.sheet_of(event.source)
+        if sheet is not None:
+            me.runner.call_soon(self._replaced, sheet)
+
+    def _replaced(self, sheet: Sheet) -> None:
+        me = self._me
+        if sheet not in me._sheets:
+            return
+        name = sheet.image.name if sheet.image is not None else "The image"
+        self._drop(sheet)
+        notify.warning(
+            f"The data of '{name}' was replaced. What was done so far is saved in {sheet.session.path}; press Start to "
+            "begin with the new data."
+        )
+
+    def _layer_chosen(self, event: Any = None) -> None:
+        layer = self._me.viewer.layers.selection.active
+        sheet = None if layer is None else self.sheet_of(layer)
+        if sheet is not None and sheet is not self._me._active:
+            self._activate(sheet)
+
+
+def _open(image: Any, choice: Choice) -> Iterator[tuple[Session, str]]:
+    """Open or begin the session of a layer; in a thread, since it reads from the movie."""
+    said = preferences.read()
+    limits = "shown" if choice.shown_contrast else None
+    movie = movie_of(image, choice.others, limits=limits)
+    place = choice.place or default_place(image, movie.fingerprint(), said.sessions_folder)
+    maker = preferences.engine_maker(said)
+    if not choice.fresh and (place / "session.json").exists():
+        try:
+            session = open_session(place, _as_noted(image, choice.others, place), make_engine=maker)
+            count = len(session.cells)
+            cells = f"{count} cell{'s' * (count != 1)}"
+            yield session, f"Continued {place.name} with {cells}. 'Start afresh' begins a new one beside it."
+            return
+        except WrongMovie:
+            pass  # another movie of this name: it gets a session of its own
+    place.parent.mkdir(parents=True, exist_ok=True)
+    scale, units = _sizes(image)
+    source = source_of(image)
+    session = new_session(
+        movie,
+        free_place(place),
+        model=choice.model or said.model,
+        device=choice.device or said.device,
+        address=source if source is not None and not choice.others else None,
+        cell_diameter=choice.cell_diameter,
+        scale=scale,
+        units=units,
+        make_engine=maker,
+    )
+    yield session, ""
+
+
+def _as_noted(image: Any, others: Sequence[Any], place: Path) -> Any:
+    """The movie as a session on it has noted it, with its limits."""
+    try:
+        meta = json.loads((place / "session.json").read_text())
+        return movie_of(image, others, limits=meta["limits"], channels=tuple(meta["movie"]["channels"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return movie_of(image, others)  # what is wrong with the session is told by opening it
+
+
+def _sizes(image: Any) -> tuple[tuple[float, float, float], tuple[str, str, str]]:
+    """Size and units of a frame and of a pixel, as the layer has them: (T, Y, X)."""
+    axes = axes_of(image)
+    scale, units = [float(s) for s in image.scale], [str(u) for u in image.units]
+    at = axes.time
+    first = (scale[at], units[at]) if at is not None else (1.0, "")
+    named = tuple("" if u in ("pixel", "px") else u for u in (first[1], *units[-2:]))
+    return (first[0], scale[-2], scale[-1]), cast("tuple[str, str, str]", named)

@@ -1,0 +1,32 @@
+"""What was painted in the Labels layer as actions of the session: strokes, erasing and filling. No Qt in here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari_sam2.session import Session
+    from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.shown_labels import ShownLabels
+
+
+def take_painted(desk: Desk, session: Session, shown: ShownLabels) -> None:
+    """Take what was painted into the session, as one step; what is refused is gone from the view."""
+    painted = shown.painted()
+    if not painted:
+        return
+    with desk.together():
+        for frame, image in painted.items():
+            before = session.labels.read(frame)
+            changed = image != before
+            for cell in np.unique(image[changed]).tolist():
+                if cell > 0:
+                    desk.act("paint", cell, frame, changed & (image == cell))
+            for cell in np.unique(before[changed & (image == 0)]).tolist():
+                stroke = changed & (image == 0) & (before == cell)
+                if (session.labels.read(frame) == cell)[~stroke].any():
+                    desk.act("erase", cell, frame, stroke)
+                else:
+                    desk.act("delete_on", cell, frame)

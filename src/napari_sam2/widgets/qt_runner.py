@@ -1,0 +1,74 @@
+"""Jobs as napari workers, calls through Qt's event loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+
+from napari_sam2.widgets.runner import Job, Steps
+
+
+class QtRunner(QObject):
+    """Runs jobs in napari's thread pool. Made on the main thread."""
+
+    _called = Signal(object, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._timers: dict[str, QTimer] = {}
+        self._due: dict[str, Callable[[], object]] = {}
+        self._closed = False
+        self._main = threading.get_ident()
+        self._called.connect(self._call, Qt.ConnectionType.QueuedConnection)
+
+    def start(self, steps: Steps, received: Callable[[Any], object], ended: Callable[[Job], object]) -> Job:
+        """See `runner.Runner`."""
+        job = Job()
+
+        def run() -> Iterator[Any]:
+            for value in job.drive(steps):
+                self.call_soon(received, value)
+                yield value
+            self.call_soon(ended, job)
+
+        worker = create_worker(run, _start_thread=False)
+        worker.start()
+        return job
+
+    def call_soon(self, function: Callable[..., object], *args: Any) -> None:
+        """See `runner.Runner`."""
+        if self._closed:
+            return
+        with suppress(RuntimeError):  # Qt has deleted this object: the program is ending
+            self._called.emit(function, args)
+
+    def call_later(self, seconds: float, name: str, function: Callable[[], object]) -> None:
+        """See `runner.Runner`."""
+        if self._closed:
+            return
+        timer = self._timers.get(name)
+        if timer is None:
+            timer = self._timers[name] = QTimer(self)
+            timer.setSingleShot(True)
+            timer.timeout.connect(lambda: self._due.pop(name, lambda: None)())
+        self._due[name] = function
+        timer.start(round(seconds * 1000))
+
+    def is_main(self) -> bool:
+        """See `runner.Runner`."""
+        return threading.get_ident() == self._main
+
+    def close(self) -> None:
+        """See `runner.Runner`."""
+        self._closed = True
+        for timer in self._timers.values():
+            timer.stop()
+
+    def _call(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+        if not self._closed:
+            function(*args)
