@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from napari_sam2.session import new_session, open_session
     from napari_sam2.tracking import CellTracker
     from napari_sam2.weights import list_models
+    from napari_sam2.widgets.current import current_session
 
     __version__ = _version("napari-sam2")
 
-__all__ = ["CellTracker", "__version__", "list_models", "new_session", "open_session"]
+__all__ = ["CellTracker", "__version__", "current_session", "list_models", "new_session", "open_session"]
 
 _ROOM_OF = {
     "CellTracker": "napari_sam2.tracking",
+    "current_session": "napari_sam2.widgets.current",
     "list_models": "napari_sam2.weights",
     "new_session": "napari_sam2.session",
     "open_session": "napari_sam2.session",

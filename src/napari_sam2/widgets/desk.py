@@ -5,7 +5,6 @@ No Qt in here: it works on a `napari.components.ViewerModel` as well, which most
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from psygnal import Signal
 from napari_sam2.session import Refused
 from napari_sam2.widgets import notify
 from napari_sam2.widgets.bound import Binding, BoundLayers
+from napari_sam2.widgets.current import current_session
 from napari_sam2.widgets.opening import Opening
 from napari_sam2.widgets.prompting import Prompting
 from napari_sam2.widgets.runner import PlainRunner, Runner
@@ -344,7 +344,6 @@ def _nothing(verb: str) -> Changed:
 # finding desks ----------------------------------------------------------------------------------------------------
 
 _desks: dict[int, Desk] = {}
-_latest: list[weakref.ref[Desk]] = []
 
 
 def desk_of(viewer: Any) -> Desk:
@@ -368,20 +367,6 @@ def _runner_for(viewer: Any) -> Runner:
     from napari_sam2.widgets.qt_runner import QtRunner
 
     return QtRunner()
-
-
-def remember(desk: Desk) -> None:
-    """Note that a desk's session is the one the user works on."""
-    _latest[:] = [ref for ref in _latest if ref() not in (None, desk)] + [weakref.ref(desk)]
-
-
-def current_session() -> Session | None:
-    """The session that was last worked on in any viewer; None if none is open."""
-    for ref in reversed(_latest):
-        desk = ref()
-        if desk is not None and not desk.closed and desk.session is not None:
-            return desk.session
-    return None
 
 
 __all__ = ["BoundLayers", "Desk", "RunState", "current_session", "desk_of"]

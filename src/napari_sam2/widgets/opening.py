@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from napari_sam2.session import Session, WrongMovie, new_session, open_session
 from napari_sam2.widgets import notify, preferences
 from napari_sam2.widgets.bound import Binding
+from napari_sam2.widgets.current import remember
 from napari_sam2.widgets.image import axes_of, movie_of
 from napari_sam2.widgets.place import default_place, free_place, source_of
 from napari_sam2.widgets.runner import Job
@@ -150,8 +151,6 @@ class Opening:
             self._activate(sheet)
 
     def _activate(self, sheet: Sheet | None) -> None:
-        from napari_sam2.widgets.desk import remember
-
         me = self._me
         me._active = sheet
         if sheet is not None:

@@ -34,7 +34,7 @@ class Prompting:
     # the current cell ---------------------------------------------------------------------------------------------
 
     def select(self, cell: int | None) -> None:
-        """Make a cell the current one: clicks, boxes and paint are about it; one that exists is corrected from now on."""
+        """Make a cell the current one: clicks, boxes and paint are about it. One that exists is then corrected."""
         me = self._me
         if me._active is None or cell == me.current:
             return
