@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: pages that the program writes itself are added to those in the folder."""
+"""Hooks of mkdocs: pages that the program writes itself, and numbers from its settings inside the text."""
 
 from __future__ import annotations
 
@@ -24,3 +24,10 @@ def on_files(files: Files, config: Any) -> Files:
     for address, page in PAGES.items():
         files.append(File.generated(config, address, content=page()))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put settings into the text."""
+    from napari_sam2.tracking.settings import Settings
+
+    return markdown.replace("{{ target_diameter }}", f"{Settings().target_diameter:.0f}")
