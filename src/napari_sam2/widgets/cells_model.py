@@ -1,0 +1,248 @@
+"""The table of cells as Qt models: one row a cell, filled from the overview; sorting and filtering in a proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterProxyModel, Qt
+from qtpy.QtGui import QColor
+
+from napari_sam2.widgets.overview import Overview
+from napari_sam2.widgets.summary import Summary
+
+if TYPE_CHECKING:
+    from napari_sam2.widgets.desk import Desk
+
+SORT_ROLE = int(Qt.ItemDataRole.UserRole) + 1
+CELL_ROLE = int(Qt.ItemDataRole.UserRole) + 2
+NOWHERE = QModelIndex()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    Parameters
+    ----------
+    title, tip
+        Of its header.
+    text
+        What is shown.
+    order
+        What it is sorted by.
+    number
+        Whether it is set flush right.
+    """
+
+    title: str
+    tip: str
+    text: Callable[[Summary], str]
+    order: Callable[[Summary], Any]
+    number: bool = True
+
+
+def _or_none(value: float | None) -> float:
+    return -1.0 if value is None else float(value)
+
+
+COLUMNS = (
+    Column("Cell", "Number and colour", lambda s: str(s.id), lambda s: s.id),
+    Column("State", "What became of it, and what is to be done", lambda s: s.state, lambda s: s.state, False),
+    Column("First", "First frame that shows it", lambda s: _text(s.first), lambda s: _or_none(s.first)),
+    Column("Last", "Last frame that shows it", lambda s: _text(s.last), lambda s: _or_none(s.last)),
+    Column("Frames", "Number of frames that show it", lambda s: str(s.length), lambda s: s.length),
+    Column(
+        "Score",
+        "Mean object score, from 0 to 1: how sure the model is that the cell is there",
+        lambda s: "" if s.score is None else f"{s.score:.2f}",
+        lambda s: _or_none(s.score),
+    ),
+    Column("Mother", "The cell it is a daughter of", lambda s: _text(s.cell.parent), lambda s: s.cell.parent or 0),
+    Column("Locked", "Frames on which it must not change", lambda s: s.locks, lambda s: s.locked),
+    Column("Name", "F2 to change it", lambda s: s.cell.name, lambda s: s.cell.name.casefold(), False),
+)
+NAME = next(i for i, column in enumerate(COLUMNS) if column.title == "Name")
+
+KINDS: dict[str, Callable[[Summary], bool]] = {
+    "All cells": lambda s: True,
+    "To do": lambda s: bool(s.stale.size or s.suspect or (s.untracked and s.prompted) or not s.length),
+    "Stale": lambda s: bool(s.stale.size),
+    "Suspect": lambda s: bool(s.suspect),
+    "Not checked": lambda s: s.checked < s.length or not s.length,
+    "Checked": lambda s: bool(s.length) and s.checked == s.length,
+    "Locked": lambda s: bool(s.locked),
+    "With gaps": lambda s: bool(s.gaps),
+    "Lost": lambda s: s.ending == "hidden",
+    "Divided": lambda s: s.ending == "divided",
+    "Daughters": lambda s: s.cell.parent is not None,
+    "Left or dead": lambda s: s.ending in ("left", "dead"),
+}
+"""What the table can be filtered by."""
+
+
+def _text(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+class CellsModel(QAbstractTableModel):
+    """Rows are cells in the order of their coming.
+
+    Parameters
+    ----------
+    desk
+        For colours, and to rename cells.
+    overview
+        The summaries.
+    parent
+        Qt parent.
+    """
+
+    def __init__(self, desk: Desk, overview: Overview, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self._overview = overview
+        self._cells: list[int] = []
+        self._row: dict[int, int] = {}
+        overview.changed.connect(self.refresh)
+        self.refresh(overview.summaries)
+
+    def refresh(self, cells: Iterable[int]) -> None:
+        """Follow the overview where some cells have changed, come or gone."""
+        known = self._overview.summaries
+        gone = sorted((self._row[c] for c in cells if c in self._row and c not in known), reverse=True)
+        for row in gone:
+            self.beginRemoveRows(NOWHERE, row, row)
+            del self._cells[row]
+            self._index_rows()
+            self.endRemoveRows()
+        same = sorted(self._row[c] for c in cells if c in self._row)
+        for first, last in _runs(same):
+            self.dataChanged.emit(self.index(first, 0), self.index(last, len(COLUMNS) - 1))
+        new = sorted(c for c in cells if c in known and c not in self._row)
+        if new:
+            self.beginInsertRows(NOWHERE, len(self._cells), len(self._cells) + len(new) - 1)
+            self._cells += new
+            self._index_rows()
+            self.endInsertRows()
+
+    def recolour(self) -> None:
+        """The colours of the labels have changed."""
+        if self._cells:
+            last = self.index(len(self._cells) - 1, 0)
+            self.dataChanged.emit(self.index(0, 0), last, [int(Qt.ItemDataRole.DecorationRole)])
+
+    def row_of(self, cell: int) -> int | None:
+        """Row of a cell; None where it is not shown (yet)."""
+        return self._row.get(cell)
+
+    def summary(self, row: int) -> Summary | None:
+        """What is shown in a row."""
+        return self._overview.summaries.get(self._cells[row])
+
+    def _index_rows(self) -> None:
+        self._row = {cell: row for row, cell in enumerate(self._cells)}
+
+    # what Qt asks -------------------------------------------------------------------------------------------------
+
+    def rowCount(self, parent: QModelIndex = NOWHERE) -> int:  # noqa: N802
+        return 0 if parent.isValid() else len(self._cells)
+
+    def columnCount(self, parent: QModelIndex = NOWHERE) -> int:  # noqa: N802
+        return 0 if parent.isValid() else len(COLUMNS)
+
+    def headerData(self, section: int, way: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: N802
+        if way != Qt.Orientation.Horizontal:
+            return None
+        column = COLUMNS[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return column.title
+        return column.tip if role == Qt.ItemDataRole.ToolTipRole else None
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        summary = self.summary(index.row()) if index.isValid() else None
+        if summary is None:
+            return None
+        column = COLUMNS[index.column()]
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            return column.text(summary)
+        if role == SORT_ROLE:
+            return column.order(summary)
+        if role == CELL_ROLE:
+            return summary.id
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return summary.words()
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return f"{column.title} {column.text(summary) or 'none'}"
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            side = Qt.AlignmentFlag.AlignRight if column.number else Qt.AlignmentFlag.AlignLeft
+            return int(side | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.DecorationRole and index.column() == 0:
+            r, g, b, _ = self._desk.colour(summary.id)
+            return QColor.fromRgbF(float(r), float(g), float(b))
+        return None
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+        flags = super().flags(index)
+        return flags | Qt.ItemFlag.ItemIsEditable if index.column() == NAME else flags
+
+    def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: N802
+        summary = self.summary(index.row())
+        if role != Qt.ItemDataRole.EditRole or index.column() != NAME or summary is None:
+            return False
+        name = str(value).strip()
+        if name != summary.cell.name:
+            self._desk.act("describe", summary.id, name=name)
+        return True
+
+
+def _runs(rows: list[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as runs without gaps: (first, last)."""
+    out: list[tuple[int, int]] = []
+    for row in rows:
+        if out and out[-1][1] == row - 1:
+            out[-1] = (out[-1][0], row)
+        else:
+            out.append((row, row))
+    return out
+
+
+class CellsProxy(QSortFilterProxyModel):
+    """Sorts by any column, numbers as numbers; filters by text and by kind."""
+
+    def __init__(self, model: CellsModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._words: list[str] = []
+        self._kind = next(iter(KINDS))
+        self.setSortRole(SORT_ROLE)
+        self.setSourceModel(model)
+
+    def show_only(self, text: str, kind: str) -> None:
+        """Show cells of one of `KINDS` that have all words of a text in their number, name, category, notes or state.
+
+        A number alone means that cell, and cells of its family in the first degree.
+        """
+        self._words = text.casefold().split()
+        self._kind = kind
+        self.invalidateFilter()
+
+    def filterAcceptsRow(self, row: int, parent: QModelIndex) -> bool:  # noqa: N802
+        summary = self._model.summary(row)
+        if summary is None or not KINDS[self._kind](summary):
+            return False
+        cell = summary.cell
+        said = " ".join((cell.name, cell.category, cell.notes, summary.state)).casefold()
+        relatives = {str(c) for c in (cell.id, cell.parent, *summary.daughters) if c is not None}
+        return all(word in relatives if word.isdigit() else word in said for word in self._words)
+
+    def cell_at(self, index: QModelIndex) -> int | None:
+        """The cell of a row."""
+        found = index.data(CELL_ROLE) if index.isValid() else None
+        return None if found is None else int(found)
+
+    def index_of(self, cell: int) -> QModelIndex:
+        """Index of a cell's first column; invalid where it is filtered out."""
+        row = self._model.row_of(cell)
+        return NOWHERE if row is None else self.mapFromSource(self._model.index(row, 0))

@@ -1,0 +1,84 @@
+"""Suspects and proposed divisions as one kind of thing to look at, and finding them. No Qt in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from napari_sam2.session.divisions import Proposal, find_divisions
+from napari_sam2.session.review import Suspect, find_suspects
+from napari_sam2.session.shapes import Shape, shapes
+from napari_sam2.widgets.runner import Job
+
+if TYPE_CHECKING:
+    from napari_sam2.session import Session
+
+Seen = dict[int, dict[int, Shape]]
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something to look at.
+
+    Parameters
+    ----------
+    kind
+        ``"suspect"`` or ``"division"``.
+    cell, frame
+        Where to look.
+    first, last
+        The stretch of frames it is about.
+    weight
+        How much it deserves a look, 0..1.
+    reasons
+        In words, weightiest first.
+    proposal
+        Of a division.
+    """
+
+    kind: Literal["suspect", "division"]
+    cell: int
+    frame: int
+    first: int
+    last: int
+    weight: float
+    reasons: tuple[str, ...]
+    proposal: Proposal | None = None
+
+    @property
+    def frames(self) -> str:
+        """The stretch, in words."""
+        return str(self.frame) if self.first == self.last else f"{self.first}\N{EN DASH}{self.last}"
+
+    def near(self, other: Item) -> bool:
+        """Whether another one, found later, is about the same."""
+        touches = self.first <= other.last + 1 and other.first <= self.last + 1
+        return self.kind == other.kind and self.cell == other.cell and touches
+
+    @classmethod
+    def of(cls, found: Suspect | Proposal) -> Item:
+        """Make one of what the session finds."""
+        if isinstance(found, Suspect):
+            return cls("suspect", found.cell, found.frame, found.first, found.last, found.doubt, found.reasons)
+        frame = found.frame
+        return cls("division", found.key, frame, frame, frame, found.certainty, (found.reason,), found)
+
+
+def find_items(session: Session, seen: Seen, quick: bool, job: Job) -> Iterator[tuple[Session, list[Item], Seen]]:
+    """Find items; a quick look at the table first where there is nothing to show yet, then one at the pixels."""
+    if quick:
+        yield session, _ranked(session, None), {}
+    for frame in range(session.n_frames):
+        if job.stop.is_set():
+            return
+        if frame not in seen:
+            seen[frame] = shapes(session.labels.read(frame))
+    yield session, _ranked(session, seen), seen
+
+
+def _ranked(session: Session, seen: Seen | None) -> list[Item]:
+    pixels = seen is not None
+    found: list[Suspect | Proposal] = [*find_divisions(session, pixels, seen)]
+    found += find_suspects(session, None, None, pixels, seen)
+    return sorted((Item.of(one) for one in found), key=lambda i: (-i.weight, i.frame, i.cell))

@@ -1,0 +1,329 @@
+"""What views of cells over time have in common: following the viewer, scrolling, zooming, keys, and going there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QPoint, QSize, Qt, QTimer
+from qtpy.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from qtpy.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QMenu, QSizePolicy, QToolTip, QWidget
+
+from napari_sam2.widgets.cell_checks import Chosen, nearest_frame
+from napari_sam2.widgets.cell_menu import CellKeys, fill_menu, key_of
+from napari_sam2.widgets.listen import listen
+from napari_sam2.widgets.overview import overview_of
+from napari_sam2.widgets.strip_words import words_at
+from napari_sam2.widgets.theme import theme_of
+from napari_sam2.widgets.time_draw import colour, draw_cursor
+from napari_sam2.widgets.time_layout import Layout
+
+if TYPE_CHECKING:
+    from napari_sam2.session import Session
+    from napari_sam2.widgets.desk import Desk
+
+SOON = 80
+"""Milliseconds in which changes are gathered before the picture is painted again."""
+ZOOM = 1.25
+"""Of one notch of the wheel."""
+FAR = 10
+"""Frames of a step with Ctrl."""
+
+
+class TimeView(QAbstractScrollArea):
+    """A picture with a row for each cell and time from left to right; a click goes to that cell on that frame.
+
+    Wheel: cells. Ctrl+wheel: wider frames. Shift+wheel, and dragging: frames. Keys: arrows, Home and End, Page Up and
+    Down, + and -, 0 for the whole movie, Return to look closely.
+
+    Parameters
+    ----------
+    desk
+        The desk.
+    parent
+        Qt parent.
+    """
+
+    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self._overview = overview_of(desk)
+        self._theme = theme_of(desk.viewer)
+        self.place = Layout()
+        self._pressed: tuple[QPoint, float, int] | None = None
+        self._dragging = False
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SOON)
+        self._timer.timeout.connect(self.refresh)
+        self.horizontalScrollBar().valueChanged.connect(self._on_across)
+        self.verticalScrollBar().valueChanged.connect(self._on_down)
+        self._overview.changed.connect(self._soon)
+        self.keys = CellKeys(desk, self, self.chosen)
+        listen(
+            self,
+            (desk.session_changed, self._on_session),
+            (desk.document_changed, self._soon),
+            (desk.current_changed, self._on_current),
+            (desk.frame_changed, self._on_frame),
+            (desk.viewer.events.theme, self._on_theme),
+        )
+        self.refresh()
+
+    # following ----------------------------------------------------------------------------------------------------
+
+    def chosen(self) -> Chosen:
+        """The current cell, and the frame that is shown."""
+        current = self._desk.current
+        return Chosen((current,) if current is not None and self.place.has(current) else (), self._desk.frame)
+
+    def refresh(self) -> None:
+        """Paint what is so now."""
+        session = self._desk.session
+        self.place.order([] if session is None else self.order(session))
+        self.place.frames = 0 if session is None else session.n_frames
+        self._changed()
+        self._describe()
+
+    def order(self, session: Session) -> list[int]:
+        """Cells to show, from top to bottom."""
+        raise NotImplementedError
+
+    def draw(self, painter: QPainter, session: Session) -> None:
+        """Draw them."""
+        raise NotImplementedError
+
+    def margin(self) -> int:
+        """Width of what stands before the picture, in points."""
+        raise NotImplementedError
+
+    def empty_text(self, session: Session | None) -> str:
+        """What is said where there is nothing to draw."""
+        return "No cells yet: click on one in the image" if session else "No session yet: choose an image"
+
+    def _changed(self) -> None:
+        self._fit_room()
+        self.viewport().update()
+
+    def _soon(self, _: object = None) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _on_session(self, _: object) -> None:
+        self.place.per_frame, self.place.start, self.place.scrolled = 0.0, 0.0, 0
+        self.refresh()
+
+    def _on_theme(self, _: object = None) -> None:
+        self._theme = theme_of(self._desk.viewer)
+        self.viewport().update()
+
+    def _on_current(self, cell: int | None) -> None:
+        if cell is not None and self.place.has(cell):
+            self.place.show_cell(cell)
+            self._set_bars()
+        self._describe()
+        self.viewport().update()
+
+    def _on_frame(self, frame: int) -> None:
+        self.place.show_frame(frame)
+        self._set_bars()
+        self._describe()
+        self.viewport().update()
+
+    def _describe(self) -> None:
+        """Say to screen readers what is under the cursor."""
+        cell = self._desk.current
+        known = cell is not None and self.place.has(cell)
+        self.setAccessibleDescription(self.words(cell, self._desk.frame) if known and cell else "No cell is chosen")
+
+    def words(self, cell: int, frame: int) -> str:
+        """What is known of a cell on a frame, in words."""
+        session = self._desk.session
+        return "" if session is None else words_at(session, self._overview.summaries.get(cell), cell, frame)
+
+    # geometry -----------------------------------------------------------------------------------------------------
+
+    def _fit_room(self) -> None:
+        measure, port = self.fontMetrics(), self.viewport().size()
+        self.place.left = self.margin()
+        self.place.top = measure.height() + 8
+        self.place.width = max(20, port.width() - self.place.left - 2)
+        self.place.height = max(10, port.height() - self.place.top)
+        self.place.settle()
+        self._set_bars()
+
+    def _set_bars(self) -> None:
+        """Bring the scroll bars to where the layout is."""
+        place = self.place
+        for bar, last, page, step, value in (
+            (self.verticalScrollBar(), place.furthest, place.height, place.row, place.scrolled),
+            (self.horizontalScrollBar(), place.frames - place.shown, place.shown, place.shown / 10, place.start),
+        ):
+            blocked = bar.blockSignals(True)
+            bar.setRange(0, max(0, round(last)))
+            bar.setPageStep(max(1, int(page)))
+            bar.setSingleStep(max(1, int(step)))
+            bar.setValue(round(value))
+            bar.blockSignals(blocked)
+
+    def _on_across(self, value: int) -> None:
+        self.place.move_to(value)
+        self.viewport().update()
+
+    def _on_down(self, value: int) -> None:
+        self.place.scrolled = value
+        self.viewport().update()
+
+    def _zoom(self, factor: float, x: float | None = None) -> None:
+        self.place.zoom(factor, self.place.x_of(self._desk.frame + 0.5) if x is None else x)
+        self._set_bars()
+        self.viewport().update()
+
+    def fit(self) -> None:
+        """Show the whole movie."""
+        self._zoom(0.0)
+
+    def step_row(self, step: int) -> None:
+        """Make rows higher or lower."""
+        self.place.step_row(step)
+        self._changed()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(300, 8 * self.place.row + self.place.top)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        return QSize(120, 3 * self.place.row + self.place.top)
+
+    # events -------------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self.viewport())
+        painter.fillRect(self.viewport().rect(), colour(self._theme.paper))
+        session = self._desk.session
+        if session is None or not self.place.cells:
+            painter.setPen(colour(self._theme.ink))
+            text = self.empty_text(session)
+            area = self.viewport().rect().adjusted(8, 8, -8, -8)
+            painter.drawText(area, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), text)
+        else:
+            self.draw(painter, session)
+            draw_cursor(painter, self.place, self._theme, self._desk.current, self._desk.frame, self.hasFocus())
+        painter.end()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._changed()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and hasattr(self, "place"):
+            self._changed()
+
+    def _go(self, cell: int | None, frame: int | None, zoom: bool = False) -> None:
+        if cell is not None and frame is not None:
+            self._desk.look_at(cell, frame, zoom)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
+            self._pressed = event.pos(), self.place.start, self.place.scrolled
+            self._dragging = False
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if self._pressed is None:
+            return
+        at, start, scrolled = self._pressed
+        moved = event.pos() - at
+        if self._dragging or moved.manhattanLength() >= QApplication.startDragDistance():
+            self._dragging = True
+            self.place.move_to(start - moved.x() / self.place.scale)
+            self.place.scrolled = scrolled - moved.y()
+            self.place.settle()
+            self._set_bars()
+            self.viewport().update()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if self._pressed is not None and not self._dragging and event.button() == Qt.MouseButton.LeftButton:
+            cell, frame = self.place.at(event.pos().x(), event.pos().y())
+            if cell is not None:
+                self._go(cell, self._desk.frame if frame is None else frame)
+            elif frame is not None and event.pos().y() < self.place.top:
+                self._desk.show_frame(frame)
+        self._pressed = None
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self._go(*self.place.at(event.pos().x(), event.pos().y()), zoom=True)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+        turn = event.angleDelta()
+        notches = (turn.y() or turn.x()) / 120
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self._zoom(ZOOM**notches, event.position().x())
+        elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier or not turn.y():
+            self.place.move_to(self.place.start - notches * max(1.0, self.place.shown / 10))
+            self._set_bars()
+            self.viewport().update()
+        else:
+            bar = self.verticalScrollBar()
+            bar.setValue(round(bar.value() - notches * 3 * self.place.row))
+        event.accept()
+
+    def viewportEvent(self, event: QEvent) -> bool:  # noqa: N802
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            cell, frame = self.place.at(event.pos().x(), event.pos().y())
+            text = "" if cell is None or frame is None else self.words(cell, frame)
+            if cell is not None and frame is None and cell in self._overview.summaries:
+                text = self._overview.summaries[cell].words()
+            QToolTip.showText(event.globalPos(), text, self.viewport())
+            return True
+        return bool(super().viewportEvent(event))
+
+    def contextMenuEvent(self, event: QEvent) -> None:  # noqa: N802
+        cell, _ = self.place.at(event.pos().x(), event.pos().y())
+        if cell is not None:
+            self._desk.select(cell)
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for text, do in (
+            ("Show the whole movie\t0", self.fit),
+            ("Higher rows\tCtrl++", lambda: self.step_row(1)),
+            ("Lower rows\tCtrl+-", lambda: self.step_row(-1)),
+        ):
+            menu.addAction(text).triggered.connect(lambda _=False, do=do: do())
+        menu.addSeparator()
+        fill_menu(menu, self._desk, self.chosen())
+        menu.popup(event.globalPos())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        if not self._press(key_of(event)):
+            super().keyPressEvent(event)
+
+    def _press(self, key: str) -> bool:
+        """Do what a key stands for; whether it stands for anything."""
+        place, frame, current = self.place, self._desk.frame, self._desk.current
+        session = self._desk.session
+        if session is None or not place.cells:
+            return False
+        row = place.cells.index(current) if current is not None and place.has(current) else -1
+        page = max(1, place.height // place.row - 1)
+        ends = [] if row < 0 else [nearest_frame(session, place.cells[row], t) for t in (0, place.frames)]
+        frames = {"Left": frame - 1, "Right": frame + 1, "Ctrl+Left": frame - FAR, "Ctrl+Right": frame + FAR}
+        frames.update(zip(("Home", "End"), ends or (0, place.frames - 1), strict=True))
+        rows = {"Up": row - 1, "Down": row + 1, "PgUp": row - page, "PgDown": row + page}
+        zooms = {"+": ZOOM, "=": ZOOM, "Shift++": ZOOM, "-": 1 / ZOOM, "0": 0.0}
+        if key in frames:
+            self._desk.show_frame(min(max(frames[key], 0), place.frames - 1))
+        elif key in rows:
+            self._desk.select(place.cells[min(max(rows[key], 0), len(place.cells) - 1)])
+        elif key in zooms:
+            self._zoom(zooms[key])
+        elif key in ("Ctrl++", "Ctrl+=", "Ctrl+-", "Ctrl+Shift++"):
+            self.step_row(-1 if key == "Ctrl+-" else 1)
+        elif key in ("Return", "Enter") and row >= 0:
+            self._go(place.cells[row], frame, zoom=True)
+        else:
+            return False
+        return True
