@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sam2.session.labels import LabelStore
 from napari_sam2.tracking.movie import Movie
-from napari_sam2.tracking.plan import Segment
+from napari_sam2.tracking.plan import Direction, Segment
 from napari_sam2.tracking.prompts import PromptBook
 
 if TYPE_CHECKING:
     from napari_sam2.tracking import FrameResult
+    from napari_sam2.tracking.estimate import Estimate
 
 
 Cells = Callable[[int], Iterable[int]]
@@ -115,6 +116,16 @@ class TrackerEngine:
     def level(self, cell: int) -> int:
         """Octaves between a cell and the typical one."""
         return self.tracker.level(cell)
+
+    @property
+    def computes_on(self) -> str:
+        """Device and precision really in use, such as ``"cpu, bfloat16"``."""
+        parameter = next(self.tracker.network.parameters())
+        return f"{parameter.device}, {str(parameter.dtype).removeprefix('torch.')}"
+
+    def estimate(self, direction: Direction, frames: tuple[int, int] | None, cells: Iterable[int] | None) -> Estimate:
+        """Time and memory of a run over everything that is asked for; see `CellTracker.estimate`."""
+        return self.tracker.estimate(direction, frames, cells)
 
     def run(
         self, segments: list[Segment], frames: tuple[int, int], locked: Cells, held: Cells

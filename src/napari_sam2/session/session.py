@@ -157,6 +157,11 @@ class Session(History, Verbs):
                 )
         return self._engine
 
+    @property
+    def computes_on(self) -> str | None:
+        """Device and precision in use, such as ``"cpu, bfloat16"``; None before the tracker was needed."""
+        return getattr(self._engine, "computes_on", None)
+
     def track(
         self,
         cells: Iterable[int] | None = None,

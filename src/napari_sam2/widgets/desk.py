@@ -5,21 +5,22 @@ No Qt in here: it works on a `napari.components.ViewerModel` as well, which most
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
 
-from napari_sam2.session import Refused
 from napari_sam2.widgets import notify
+from napari_sam2.widgets.acting import NOTHING_OPEN, Acting
 from napari_sam2.widgets.bound import Binding, BoundLayers
 from napari_sam2.widgets.current import current_session
+from napari_sam2.widgets.needs import Counting
 from napari_sam2.widgets.opening import Opening
 from napari_sam2.widgets.prompting import Prompting
+from napari_sam2.widgets.run_state import Request, RunState
 from napari_sam2.widgets.runner import PlainRunner, Runner
-from napari_sam2.widgets.runs import Request, Runs, RunState
+from napari_sam2.widgets.tasks import Tasks
 from napari_sam2.widgets.view import View
 
 if TYPE_CHECKING:
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
     from napari_sam2.session.events import Changed
     from napari_sam2.session.run import What
     from napari_sam2.tracking.plan import Direction
+    from napari_sam2.widgets.runs import Runs
 
 
 class Sheet:
     """One movie on the desk: its image layer, its session, its layers and its jobs."""
 
-    def __init__(self, binding: Binding, runs: Runs, note: str = "") -> None:
-        self.binding, self.runs, self.note = binding, runs, note
+    def __init__(self, binding: Binding, runs: Runs, counting: Counting, note: str = "") -> None:
+        self.binding, self.runs, self.counting, self.note = binding, runs, counting, note
         self.current: int | None = None
 
     @property
@@ -49,7 +51,7 @@ class Sheet:
         return self.binding.layers.image
 
 
-class Desk(Opening, Prompting, View):
+class Desk(Acting, Opening, Prompting, Tasks, View):
     """What is open in one viewer: sessions by image layer, the active one, the current cell, the run in progress.
 
     Parameters
@@ -73,6 +75,8 @@ class Desk(Opening, Prompting, View):
         Another frame is shown.
     mode_changed : Signal
         Whether clicks make new cells, or the tool, has changed.
+    needs_changed : Signal of Needs
+        How much there is to track in the active session.
     opening_changed : Signal of str
         What is being opened; empty for nothing.
     confirm
@@ -85,6 +89,7 @@ class Desk(Opening, Prompting, View):
     run_changed = Signal(object)
     frame_changed = Signal(int)
     mode_changed = Signal()
+    needs_changed = Signal(object)
     opening_changed = Signal(str)
 
     def __init__(self, viewer: Any, runner: Runner | None = None) -> None:
@@ -146,98 +151,6 @@ class Desk(Opening, Prompting, View):
         """Whether nothing can be done here any more."""
         return self._closed
 
-    # acting -------------------------------------------------------------------------------------------------------
-
-    def act(self, verb: str, *args: Any, **options: Any) -> Any:
-        """Do an action of the session; a run is interrupted for it and goes on with what is needed afterwards.
-
-        Parameters
-        ----------
-        verb
-            Name of a method of `Session`.
-        args, options
-            For it. ``track=True`` of `divide` and `accept` becomes a run of its own.
-
-        Returns
-        -------
-        object
-            What the method returns; None where it was refused. Then the user was told why.
-        """
-        sheet = self._active
-        if sheet is None:
-            notify.warning("Nothing is open: choose an image and press Start in the SAM 2 Cell Tracker.")
-            return None
-        follow = options.pop("track", verb == "accept") if verb in ("divide", "accept") else False
-        if verb in ("divide", "accept"):
-            options["track"] = False
-        with self._acting(sheet):
-            value = self._try(sheet, verb, args, options)
-        if follow and value:
-            self._follow(sheet, tuple(value))
-        return value
-
-    def _try(self, sheet: Sheet, verb: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
-        action = getattr(sheet.session, verb)
-        try:
-            return action(*args, **options)
-        except Refused as problem:
-            if problem.can_force and self.confirm(f"{problem.reason}.\n\nDo it all the same?"):
-                return self._try(sheet, verb, args, {**options, "force": True})
-            notify.show(problem)
-        except Exception as problem:  # noqa: BLE001 -- everything is told in words, and nothing was changed
-            notify.show(problem, verb.replace("_", " "))
-        return None
-
-    @contextmanager
-    def _acting(self, sheet: Sheet) -> Iterator[None]:
-        if self._depth == 0:
-            sheet.runs.before_action()
-        self._depth += 1
-        try:
-            yield
-        finally:
-            self._depth -= 1
-            if self._depth == 0:
-                sheet.runs.after_action()
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Have all actions inside the block be one step of the history."""
-        if self._active is None:
-            yield
-            return
-        with self._acting(self._active), self._active.session.step():
-            yield
-
-    def _follow(self, sheet: Sheet, cells: tuple[int, ...]) -> None:
-        """Track what an action has left to track, as part of its step; a run under way takes it along."""
-        if not sheet.runs.state.busy:
-            prompted = tuple(c for c in cells if sheet.session.prompts(c))
-            if prompted:
-                sheet.runs.track(Request(cells=prompted, join=True))
-
-    def undo(self) -> None:
-        """Take back the last step: prompts and labels together. A run ends first, and is what is taken back."""
-        self._turn("undo")
-
-    def redo(self) -> None:
-        """Do again what was undone."""
-        self._turn("redo")
-
-    def _turn(self, way: str) -> None:
-        sheet = self._active
-        if sheet is None:
-            return
-        sheet.binding.take_painted()
-        sheet.runs.cancel()
-        with self._acting(sheet):
-            try:
-                getattr(sheet.session, way)()
-            except Refused as problem:
-                notify.info(f"{problem.reason[0].upper()}{problem.reason[1:]}.")
-            except Exception as problem:  # noqa: BLE001 -- told in words
-                notify.show(problem, way)
-
     # tracking -----------------------------------------------------------------------------------------------------
 
     def track(
@@ -251,9 +164,12 @@ class Desk(Opening, Prompting, View):
         """Track in the background; as `Session.track`. The labels fill while it goes on."""
         sheet = self._active
         if sheet is None:
-            notify.warning("Nothing is open: choose an image and press Start in the SAM 2 Cell Tracker.")
+            notify.warning(NOTHING_OPEN)
             return
         sheet.binding.take_painted()
+        if sheet.runs.occupied:
+            notify.info(f"{sheet.runs.occupied} Wait a moment.")
+            return
         chosen = None if cells is None else tuple(int(c) for c in cells)
         sheet.runs.track(Request(chosen, frames, direction, what))
 
@@ -276,6 +192,7 @@ class Desk(Opening, Prompting, View):
         if problem is not None:
             notify.show(problem, "tracking")
         sheet.binding.refresh_labels()
+        sheet.counting.changed((), everything=True)
         if sheet is self._active:
             self.document_changed.emit(_nothing("tracked"))
 
@@ -296,6 +213,7 @@ class Desk(Opening, Prompting, View):
             binding.refresh_labels()
         if event.verb != "track":
             self.runner.call_soon(self._write_prompts, binding)
+            sheet.counting.changed(event.cells, everything=not event.cells)
             self._ask_previews(sheet, event)
         session = sheet.session
         if sheet.current is not None and sheet.current not in session.cells and sheet.current in session.document.used:

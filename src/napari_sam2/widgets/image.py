@@ -56,7 +56,7 @@ class Axes:
         own = {"T": float(frame), "Y": float(y), "X": float(x)}
         return np.array([own.get(c, 0.0 if like is None else float(like[i])) for i, c in enumerate(self.letters)])
 
-    def frame_of(self, coordinates: Sequence[float]) -> int:
+    def frame_of(self, coordinates: Sequence[float] | npt.NDArray[Any]) -> int:
         """Return the frame of the layer's coordinates, cut to those there are."""
         if self.time is None:
             return 0

@@ -116,6 +116,7 @@ class Opening:
             For the user.
         """
         from napari_sam2.widgets.desk import Sheet
+        from napari_sam2.widgets.needs import Counting
         from napari_sam2.widgets.runs import Runs
 
         me = self._me
@@ -126,7 +127,13 @@ class Opening:
                 me.run_changed.emit(state)
 
         runs = Runs(session, me.runner, told, lambda *args: me._run_finished(sheet, *args))
-        sheet = Sheet(binding, runs, note)
+
+        def counted(needs: Any) -> None:
+            if sheet is me._active:
+                me.needs_changed.emit(needs)
+
+        counting = Counting(session, me.runner, counted)
+        sheet = Sheet(binding, runs, counting, note)
         me._sheets.append(sheet)
         image.events.data.connect(self._data_replaced)
         self._activate(sheet)
@@ -158,6 +165,7 @@ class Opening:
         me.session_changed.emit(me.session)
         me.current_changed.emit(me.current)
         me.run_changed.emit(me.run)
+        me.needs_changed.emit(me.needs)
         me.dims_moved(force=True)
 
     def close_session(self, image: Image | None = None) -> None:
@@ -169,6 +177,7 @@ class Opening:
     def _drop(self, sheet: Sheet, remove: bool = True) -> None:
         me = self._me
         sheet.binding.take_painted()
+        sheet.counting.close()
         sheet.runs.close()
         me._sheets.remove(sheet)
         if sheet.image is not None:

@@ -10,18 +10,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from napari_sam2.session.run import What, find_work
-from napari_sam2.tracking.plan import Direction
+from napari_sam2.session.run import find_work
+from napari_sam2.widgets import notify
+from napari_sam2.widgets.run_state import Done, Request, RunState, Total, progress, speed
 from napari_sam2.widgets.runner import Job, Runner
 
 if TYPE_CHECKING:
     from napari_sam2.session import Session
 
-Kind = Literal["idle", "preview", "tracking", "paused", "stopping"]
 PREVIEW_DELAY = 0.05
 """Seconds after a click until its mask is computed: a second click in that time is computed together with it."""
 GO_ON_DELAY = 0.3
@@ -30,63 +30,6 @@ RECENT = 12
 """Frames that the speed is measured over."""
 TRIES = 3
 """Times that a preview is computed again because something else changed its frame meanwhile."""
-
-
-@dataclass(frozen=True)
-class RunState:
-    """What is being computed.
-
-    Parameters
-    ----------
-    kind
-        ``"idle"``, ``"preview"`` (the mask of a click), ``"tracking"``, ``"paused"``, ``"stopping"``.
-    done, total
-        Masks.
-    per_second
-        Frames a second; 0 while it is not known.
-    seconds_left
-        None while it is not known.
-    text
-        The same in words.
-    frame
-        The last frame that was finished; None before the first.
-    """
-
-    kind: Kind = "idle"
-    done: int = 0
-    total: int = 0
-    per_second: float = 0.0
-    seconds_left: float | None = None
-    text: str = ""
-    frame: int | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether a run is under way, or paused."""
-        return self.kind in ("tracking", "paused", "stopping")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to track; as `Session.track` takes it."""
-
-    cells: tuple[int, ...] | None = None
-    frames: tuple[int, int] | None = None
-    direction: Direction = "both"
-    what: What = "needed"
-    join: bool = False
-
-
-@dataclass(frozen=True)
-class _Total:
-    masks: int
-
-
-@dataclass(frozen=True)
-class _Done:
-    frame: int
-    masks: int
-    at: float
 
 
 class Runs:
@@ -119,7 +62,8 @@ class Runs:
         self._request: Request | None = None
         self._hold = Event()
         self._previews: dict[tuple[int, int], int] = {}
-        self._times: deque[_Done] = deque(maxlen=RECENT)
+        self._alone: tuple[str, Callable[[], Any], Callable[[Any, BaseException | None], object]] | None = None
+        self._times: deque[Done] = deque(maxlen=RECENT)
         self._name = f"runs-{id(self)}"
         self._closed = False
 
@@ -137,14 +81,14 @@ class Runs:
         """Hold the run after the frame that is being computed."""
         if self._request is not None and self.state.kind == "tracking":
             self._hold.set()
-            self._tell(replace(self.state, kind="paused", text=f"Paused. {self._progress()}"))
+            self._tell(replace(self.state, kind="paused", text=f"Paused. {progress(self.state)}"))
 
     def resume(self) -> None:
         """Go on with a paused run."""
         if self._request is not None and self.state.kind == "paused":
             self._hold.clear()
             self._times.clear()
-            self._tell(replace(self.state, kind="tracking", text=self._progress() or "Going on…"))
+            self._tell(replace(self.state, kind="tracking", text=progress(self.state) or "Going on…"))
             self._go()
 
     def cancel(self) -> None:
@@ -164,6 +108,20 @@ class Runs:
         self._previews[cell, frame] = 0
         self._later(PREVIEW_DELAY)
 
+    def do_alone(self, text: str, work: Callable[[], Any], done: Callable[[Any, BaseException | None], object]) -> None:
+        """Do something in the thread while nothing else is done with the session; `done` gets its value or error."""
+        if self.state.busy or self._alone is not None:
+            notify.info("Wait until tracking is done, or stop it.")
+            return
+        self._alone = (text, work, done)
+        self._tell(RunState("preview", text=text))
+        self._go()
+
+    @property
+    def occupied(self) -> str:
+        """What the session is being changed by in the thread, in words; empty where actions are free."""
+        return "" if self._alone is None else self._alone[0]
+
     def before_action(self) -> None:
         """End what stands in the way of an action of the user, at once."""
         if self._leave() and self._request is not None and self._request.what == "all":
@@ -180,6 +138,7 @@ class Runs:
         self._closed = True
         self._request = None
         self._previews.clear()
+        self._alone = None
         job = self._job
         self._leave()
         return job is None or job.wait(seconds)
@@ -187,7 +146,8 @@ class Runs:
     @property
     def pending(self) -> bool:
         """Whether anything is being computed or about to be."""
-        return self._job is not None or bool(self._previews) or (self._request is not None and not self._hold.is_set())
+        waiting = bool(self._previews) or self._alone is not None
+        return self._job is not None or waiting or (self._request is not None and not self._hold.is_set())
 
     # jobs ---------------------------------------------------------------------------------------------------------
 
@@ -206,7 +166,19 @@ class Runs:
         """Begin the next job, unless one is under way."""
         if self._job is not None or self._closed:
             return
-        if self._previews:
+        if self._alone is not None:
+            _, work, done = self._alone
+            self._job_tracks = False
+            found: list[Any] = []
+
+            def ended(job: Job) -> None:
+                self._alone = None
+                job_error, job.error = job.error, None
+                self._ended(job)
+                done(found[0] if found else None, job_error)
+
+            self._job = self.runner.start(lambda job: _once(work), found.append, ended)
+        elif self._previews:
             wanted = dict(self._previews)
             self._job_tracks = False
             if self.state.kind == "idle":
@@ -261,7 +233,7 @@ class Runs:
         with _inference():
             with session.document.lock:
                 work = find_work(session, cells, frames, request.direction, request.what)
-            yield _Total(work.frames)
+            yield Total(work.frames)
             tracking = session.track(cells, frames, request.direction, request.what, join=request.join)
             with closing(tracking):  # type: ignore[type-var]
                 while not job.stop.is_set():
@@ -272,51 +244,29 @@ class Runs:
                     if result is None:
                         return
                     written = sum(bool(work.wanted[c][result.frame]) for c in result.scores if c in work.wanted)
-                    yield _Done(result.frame, written, time.monotonic())
+                    yield Done(result.frame, written, time.monotonic())
 
-    def _tracked(self, value: _Total | _Done) -> None:
+    def _tracked(self, value: Total | Done) -> None:
         if self._request is None or self.state.kind not in ("tracking", "paused"):
             return
-        if isinstance(value, _Total):
+        if isinstance(value, Total):
             state = replace(self.state, done=0, total=value.masks, seconds_left=None, text="Preparing…")
         else:
             self._times.append(value)
-            state = replace(self.state, done=self.state.done + value.masks, frame=value.frame, **self._speed())
+            left = self.state.total - self.state.done - value.masks
+            state = replace(
+                self.state, done=self.state.done + value.masks, frame=value.frame, **speed(self._times, left)
+            )
         self.state = state
-        self._tell(replace(state, text=f"{'Paused. ' * (state.kind == 'paused')}{self._progress() or state.text}"))
-
-    def _speed(self) -> dict[str, Any]:
-        first, last = self._times[0], self._times[-1]
-        spent = last.at - first.at
-        if spent <= 0:
-            return {}
-        masks = sum(d.masks for d in list(self._times)[1:])
-        left = max(self.state.total - self.state.done - last.masks, 0)
-        seconds = left * spent / masks if masks else None
-        return {"per_second": (len(self._times) - 1) / spent, "seconds_left": seconds}
-
-    def _progress(self) -> str:
-        state = self.state
-        if state.frame is None:
-            return ""
-        parts = [f"Frame {state.frame}", f"{state.done:,} of {state.total:,} masks"]
-        if state.per_second:
-            parts.append(f"{state.per_second:.1f} frames/s")
-        if state.seconds_left is not None and state.kind == "tracking":
-            parts.append(f"{clock(state.seconds_left)} left")
-        return " · ".join(parts)
+        self._tell(replace(state, text=f"{'Paused. ' * (state.kind == 'paused')}{progress(state) or state.text}"))
 
     def _tell(self, state: RunState) -> None:
         self.state = state
         self._told(state)
 
 
-def clock(seconds: float) -> str:
-    """Seconds as a person reads them: 0:07, 12:30, 1:02:00."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, left = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+def _once(work: Callable[[], Any]) -> Iterator[Any]:
+    yield work()
 
 
 def _inference() -> Any:
