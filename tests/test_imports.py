@@ -20,9 +20,11 @@ ARROWS: dict[str, set[str]] = {
     "tracking": {"network", "weights"},
     "export": {"tracking"},
     "session": {"tracking", "weights", "export"},
+    "samples": {"weights", "training", "export"},
+    "doctor": {"weights"},
     "training": {"network", "weights", "tracking", "export"},
-    "cli": {"tracking", "weights", "export", "session", "training"},
-    "widgets": {"session", "tracking", "weights", "export", "training"},
+    "cli": {"tracking", "weights", "export", "session", "training", "samples", "doctor"},
+    "widgets": {"session", "tracking", "weights", "export", "training", "samples"},
 }
 #: Imports against the arrow that are fine inside a function, and only there: ``tracker.save`` needs the writers.
 ONLY_INSIDE_FUNCTIONS: dict[str, set[str]] = {"tracking": {"export"}}

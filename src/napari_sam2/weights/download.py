@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_sam2.weights.cache import CACHE_VARIABLE
@@ -21,6 +22,27 @@ SPARE_BYTES = 64 * 1024 * 1024
 
 #: Seconds between two looks at whether another process has finished fetching the same file.
 _LOCK_POLL = 0.2
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to fetch that is no model: sample movies come by the same way.
+
+    Attributes
+    ----------
+    name
+        For people.
+    url, bytes, sha256
+        Its address, size and checksum (lower-case hexadecimal).
+    path
+        Where it goes.
+    """
+
+    name: str
+    url: str | None
+    bytes: int | None
+    sha256: str | None
+    path: Path | None
 
 
 def download_model(
@@ -60,8 +82,10 @@ def download_model(
     return fetch(find_model(name, folder), progress, policy)
 
 
-def fetch(info: ModelInfo, progress: ProgressCallback | None = None, policy: RetryPolicy | None = None) -> Path:
-    """`download_model` for an entry of the catalogue that is in hand already."""
+def fetch(
+    info: ModelInfo | RemoteFile, progress: ProgressCallback | None = None, policy: RetryPolicy | None = None
+) -> Path:
+    """`download_model` for an entry of the catalogue that is in hand already, or for another file."""
     if info.path is None:
         raise ValueError(f"the catalogue entry {info.name!r} does not say where its file goes")
     if info.url is None:
@@ -82,8 +106,8 @@ def fetch(info: ModelInfo, progress: ProgressCallback | None = None, policy: Ret
     return info.path
 
 
-def by_hand(info: ModelInfo) -> str:
-    """How to put a model in place without this program's help: address, size, checksum and destination."""
+def by_hand(info: ModelInfo | RemoteFile) -> str:
+    """How to put a file in place without this program's help: address, size, checksum and destination."""
     lines = [
         "To put it in place by hand, fetch",
         f"    {info.url}",
@@ -91,8 +115,9 @@ def by_hand(info: ModelInfo) -> str:
         "on a machine with a connection and save it as",
         f"    {info.path}",
         f"(the environment variable {CACHE_VARIABLE} names another folder).",
-        "A checkpoint that you trust can also be loaded by its path.",
     ]
+    if isinstance(info, ModelInfo):
+        lines.append("A checkpoint that you trust can also be loaded by its path.")
     if info.path is not None and (kept := size_of(part_of(info.path))):
         lines.append(f"{kept} bytes are kept; the next download goes on from there.")
     return "\n".join(lines)
@@ -103,7 +128,7 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def _retrieve(info: ModelInfo, url: str, path: Path, report: Reporter, policy: RetryPolicy) -> None:
+def _retrieve(info: ModelInfo | RemoteFile, url: str, path: Path, report: Reporter, policy: RetryPolicy) -> None:
     import pooch
 
     if path.is_file():
@@ -117,7 +142,7 @@ def _retrieve(info: ModelInfo, url: str, path: Path, report: Reporter, policy: R
         pooch.retrieve(url, known_hash=known, fname=path.name, path=path.parent, downloader=downloader)
 
 
-def _check_space(info: ModelInfo, path: Path) -> None:
+def _check_space(info: ModelInfo | RemoteFile, path: Path) -> None:
     if info.bytes is None:
         return
     missing = info.bytes - size_of(part_of(path)) + SPARE_BYTES
