@@ -171,7 +171,7 @@ def _read_only(problem: BaseException) -> Message:
 
 def _refused(problem: BaseException) -> Message:
     assert isinstance(problem, Refused)
-    return Message(_sentence(problem.reason))
+    return Message(_without_python(_sentence(problem.reason)))
 
 
 def _session(problem: BaseException) -> Message:
@@ -215,6 +215,11 @@ def _file(problem: BaseException) -> Message:
             f"{said}{f' ({os.fspath(problem.filename)})' if problem.filename else ''}: see that the disk is connected"
         )
     return Message(_sentence(words), "error")
+
+
+def _package(problem: BaseException) -> Message | None:
+    # said on purpose, of something that can be done without; others are broken installations
+    return Message(_sentence(problem)) if "pip install" in str(problem) else None
 
 
 def _values(problem: BaseException) -> Message | None:
@@ -265,6 +270,7 @@ _WORDS: tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException], M
     ((WeightsError,), _model),
     ((FileExistsError,), _there_already),
     ((OSError,), _file),
+    ((ImportError,), _package),
     ((ValueError, TypeError), _values),
 )
 """Most special kinds first."""

@@ -1,0 +1,338 @@
+"""What keys, menus and the palette do: one function each, all on a desk. No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from napari_sam2.widgets import notify
+from napari_sam2.widgets.cell_actions import ACTIONS as CELL_ACTIONS
+from napari_sam2.widgets.cell_actions import Chosen
+from napari_sam2.widgets.review_queue import queue_of
+
+if TYPE_CHECKING:
+    from napari_sam2.session import Session
+    from napari_sam2.widgets.desk import Desk
+
+NO_SESSION = "Choose an image first: there is no session yet"
+NOTHING_RUNS = "Nothing is being tracked"
+NO_CELL = "Choose a cell first: click on one, or make a new one"
+_BY_NAME = {action.name: action for action in CELL_ACTIONS}
+
+
+def _session(desk: Desk) -> Session | None:
+    if desk.session is None:
+        notify.warning(NO_SESSION)
+    return desk.session
+
+
+# clicks -----------------------------------------------------------------------------------------------------------
+
+
+def next_cell(desk: Desk) -> None:
+    """Have the next clicks be a new cell."""
+    if _session(desk) is not None:
+        _note(desk)
+        desk.next_cell()
+        _use(desk, "clicks_on")
+
+
+def last_cell(desk: Desk) -> None:
+    """Go back to the cell that was current before this one."""
+    session = _session(desk)
+    if session is None:
+        return
+    known = [cell for cell in _note(desk) if cell in session.cells and cell != desk.current]
+    if not known:
+        notify.info("There is no cell before this one")
+        return
+    desk.select(known[-1])
+    _use(desk, "clicks_on")
+
+
+_before: WeakKeyDictionary[Desk, list[int]] = WeakKeyDictionary()
+
+
+def _note(desk: Desk) -> list[int]:
+    """Cells that were current, the last one last; from the first key on they are noted."""
+    if desk not in _before:
+        session = desk.session
+        seen = _before[desk] = sorted(session.cells) if session is not None else []
+
+        def forget(session: Session | None) -> None:
+            seen[:] = sorted(session.cells) if session is not None else []
+
+        def note(cell: int | None) -> None:
+            if cell is not None:
+                seen[:] = [*(other for other in seen if other != cell), cell]
+
+        desk.session_changed.connect(forget)
+        desk.current_changed.connect(note)
+        note(desk.current)
+    return _before[desk]
+
+
+def _use(desk: Desk, tool: str) -> None:
+    if _session(desk) is not None:
+        desk.use(tool)
+
+
+def clicks_on(desk: Desk) -> None:
+    """Have clicks say what belongs to the cell."""
+    _use(desk, "clicks_on")
+
+
+def clicks_off(desk: Desk) -> None:
+    """Have clicks say what does not belong to the cell."""
+    _use(desk, "clicks_off")
+
+
+def boxes(desk: Desk) -> None:
+    """Have the mouse draw boxes."""
+    _use(desk, "boxes")
+
+
+def paint(desk: Desk) -> None:
+    """Have the mouse paint the cell; pressed again, erase."""
+    _use(desk, "erase" if desk.tool == "paint" else "paint")
+
+
+def look(desk: Desk) -> None:
+    """Have the mouse move the picture, and choose cells."""
+    _use(desk, "look")
+
+
+# tracking ---------------------------------------------------------------------------------------------------------
+
+
+def track(desk: Desk) -> None:
+    """Track what is needed; where tracking is paused, go on."""
+    if _session(desk) is None:
+        return
+    if desk.run.kind == "paused":
+        desk.resume()
+    else:
+        desk.track()
+
+
+def track_cell(desk: Desk) -> None:
+    """Track the current cell alone."""
+    if _session(desk) is None:
+        return
+    if desk.current is None:
+        notify.warning(NO_CELL)
+    else:
+        desk.track(cells=[desk.current])
+
+
+def pause(desk: Desk) -> None:
+    """Pause, or go on."""
+    if desk.run.kind == "tracking":
+        desk.pause()
+    elif desk.run.kind == "paused":
+        desk.resume()
+    else:
+        notify.info(NOTHING_RUNS)
+
+
+def cancel(desk: Desk) -> None:
+    """Stop tracking; what is done is kept."""
+    if desk.run.kind in ("tracking", "paused"):
+        desk.cancel()
+    else:
+        notify.info(NOTHING_RUNS)
+
+
+# review -----------------------------------------------------------------------------------------------------------
+
+
+def next_suspect(desk: Desk) -> None:
+    """Look at the next suspect or proposed division."""
+    if _session(desk) is not None:
+        queue_of(desk).next()
+
+
+def previous_suspect(desk: Desk) -> None:
+    """Look at the one before."""
+    if _session(desk) is not None:
+        queue_of(desk).previous()
+
+
+def accept(desk: Desk) -> None:
+    """The suspect is right, or the division is one."""
+    if _session(desk) is not None:
+        queue_of(desk).accept()
+
+
+def reject(desk: Desk) -> None:
+    """The suspect is wrong, or the division is none."""
+    if _session(desk) is not None:
+        queue_of(desk).reject()
+
+
+# frames with clicks -----------------------------------------------------------------------------------------------
+
+
+def prompted_frames(session: Session, cells: Iterable[int]) -> list[int]:
+    """Frames on which something was said about any of these cells, in order."""
+    return sorted({frame for cell in cells for frame in session.prompts(cell)})
+
+
+def _go_to_prompted(desk: Desk, forward: bool) -> None:
+    session = _session(desk)
+    if session is None:
+        return
+    mine = [desk.current] if desk.current in session.cells else list(session.cells)
+    frames = prompted_frames(session, mine)
+    here = desk.frame
+    beyond = [f for f in frames if f > here] if forward else [f for f in reversed(frames) if f < here]
+    if beyond:
+        desk.show_frame(beyond[0])
+        return
+    whose = f"cell {mine[0]}" if len(mine) == 1 else "any cell"
+    notify.info(f"There are no clicks on {whose} {'after' if forward else 'before'} frame {here}")
+
+
+def next_prompted(desk: Desk) -> None:
+    """Go to the next frame with clicks on the current cell, or on any where there is none."""
+    _go_to_prompted(desk, forward=True)
+
+
+def previous_prompted(desk: Desk) -> None:
+    """Go to the previous frame with clicks."""
+    _go_to_prompted(desk, forward=False)
+
+
+# cells ------------------------------------------------------------------------------------------------------------
+
+
+def _on_cells(desk: Desk, name: str, partner: bool = False) -> None:
+    """Do something with the current cell, and the one under the mouse where it takes two."""
+    session = _session(desk)
+    if session is None:
+        return
+    if desk.current is None or desk.current not in session.cells:
+        notify.warning(NO_CELL)
+        return
+    cells: tuple[int, ...] = (desk.current,)
+    if partner:
+        other = cell_under_mouse(desk)
+        if other is None or other == desk.current:
+            notify.warning(f"Point with the mouse at the other cell, then press the key again: this is cell {cells[0]}")
+            return
+        cells = (desk.current, other)
+    why = _BY_NAME[name].run(desk, Chosen(cells, desk.frame))
+    if why is not None:
+        notify.warning(why)
+
+
+def cell_under_mouse(desk: Desk) -> int | None:
+    """The cell that the mouse points at on the frame that is shown; None for none."""
+    labels = desk.layers.labels if desk.layers is not None else None
+    if labels is None or desk.session is None:
+        return None
+    value = labels.get_value(desk.viewer.cursor.position, world=True)
+    found = int(value) if value else 0
+    return found if found in desk.session.cells else None
+
+
+def lock_here(desk: Desk) -> None:
+    """Lock the current cell on this frame, or unlock it."""
+    _on_cells(desk, "lock_here")
+
+
+def lock(desk: Desk) -> None:
+    """Lock the current cell on all frames, or unlock it."""
+    _on_cells(desk, "lock")
+
+
+def divide(desk: Desk) -> None:
+    """Have the current cell divide; the cell under the mouse, if there is another, is one daughter."""
+    other = cell_under_mouse(desk)
+    _on_cells(desk, "divide", partner=other is not None and other != desk.current)
+
+
+def merge(desk: Desk) -> None:
+    """Merge the cell under the mouse into the current one."""
+    _on_cells(desk, "merge", partner=True)
+
+
+def connect(desk: Desk) -> None:
+    """Have the current cell go on as the cell under the mouse."""
+    _on_cells(desk, "connect", partner=True)
+
+
+def swap(desk: Desk) -> None:
+    """Exchange the current cell and the one under the mouse from this frame on."""
+    _on_cells(desk, "swap", partner=True)
+
+
+def cut(desk: Desk) -> None:
+    """Have the current cell be another one from this frame on."""
+    _on_cells(desk, "cut")
+
+
+def delete_on(desk: Desk) -> None:
+    """Delete the current cell on this frame."""
+    _on_cells(desk, "delete_on")
+
+
+def delete_from(desk: Desk) -> None:
+    """Delete the current cell from this frame on."""
+    _on_cells(desk, "delete_from")
+
+
+def delete(desk: Desk) -> None:
+    """Delete the current cell."""
+    _on_cells(desk, "delete")
+
+
+# always -----------------------------------------------------------------------------------------------------------
+
+
+def undo(desk: Desk) -> None:
+    """Take the last step back."""
+    if _session(desk) is not None:
+        desk.undo()
+
+
+def redo(desk: Desk) -> None:
+    """Do the step again that was taken back."""
+    if _session(desk) is not None:
+        desk.redo()
+
+
+def show_only(desk: Desk) -> None:
+    """Show the current cell alone, or all of them again."""
+    if _session(desk) is None:
+        return
+    labels = desk.layers.labels if desk.layers is not None else None
+    on = labels is None or not labels.show_selected_label
+    if on and desk.current is None:
+        notify.warning(NO_CELL)
+    else:
+        desk.show_only(on)
+
+
+def find_cell(desk: Desk) -> None:
+    """Move the camera to the current cell; to a frame it is on, if it is not on this one."""
+    session = _session(desk)
+    if session is None:
+        return
+    if desk.current is None or desk.current not in session.cells:
+        notify.warning(NO_CELL)
+        return
+    area = session.measurements(desk.current)["area"]
+    frames = [int(f) for f in area.nonzero()[0]] or prompted_frames(session, [desk.current])
+    if not frames:
+        notify.info(f"Cell {desk.current} is on no frame yet: track it first")
+        return
+    desk.look_at(desk.current, min(frames, key=lambda f: abs(f - desk.frame)))
+
+
+def show_help(desk: Desk) -> None:
+    """Show the keys."""
+    from napari_sam2.widgets.help_overlay import show_help as show
+
+    show(desk)
