@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from stub import again, make
 
-from napari_sam2.export import Cancelled, open_movie
+from napari_sam2.export import Cancelled
 from napari_sam2.session import DamagedSession, NewerSession, Refused, SessionInUse, open_session
 from napari_sam2.session.errors import ReadOnlySession, StorageProblem
 from napari_sam2.tracking.movie import Movie
@@ -104,7 +104,6 @@ def test_a_moved_movie(tmp_path: Path) -> None:
 
     where = tmp_path / "movie.tif"
     tifffile.imwrite(where, np.zeros((4, 32, 32), np.uint8), photometric="minisblack", metadata={"axes": "TYX"})
-    open_movie(where)  # it is one
     new_session(where, tmp_path / "a.sam2cells").close()
     where.unlink()
     text = said(caught(open_session, tmp_path / "a.sam2cells"))
@@ -144,9 +143,9 @@ def test_weights_that_are_others() -> None:
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (ReadOnlySession("x cannot be written to: copy it, or open it for reading only: open_session(..., read_only=True)"),
+        (ReadOnlySession("x cannot be written to: copy it, or open it: open_session(..., read_only=True)"),
          "Nothing was changed"),
-        (StorageProblem("no room to write x (No space left): the last action was not done. Free some space"), "Free some"),
+        (StorageProblem("no room to write x (No space left): not done. Free some space"), "Free some"),
         (DamagedSession(Path("cells.json"), "not JSON"), "put back a copy"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "make room"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y cannot be written to: choose a folder"),
