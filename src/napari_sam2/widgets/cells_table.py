@@ -14,8 +14,8 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QMenu,
+    QPushButton,
     QTableView,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -48,6 +48,7 @@ class CellsTable(QWidget):
         self._desk = desk
         self._order: list[int] = []
         self._following = False
+        self._watched: Any = None
         self.model = CellsModel(desk, overview_of(desk), self)
         self.proxy = CellsProxy(self.model, self)
         self._build()
@@ -57,6 +58,7 @@ class CellsTable(QWidget):
             self,
             (desk.current_changed, self._follow),
             (desk.session_changed, self._on_session),
+            (desk.viewer.layers.events.inserted, self._watch_labels),
         )
         self.proxy.rowsInserted.connect(self._on_rows)
         self.proxy.rowsRemoved.connect(self._on_rows)
@@ -94,10 +96,8 @@ class CellsTable(QWidget):
         self.view.selectionModel().selectionChanged.connect(self._on_selection)
         self._size_columns()
 
-        self.actions_button = QToolButton()
-        self.actions_button.setText("Actions")
+        self.actions_button = QPushButton("Actions")
         self.actions_button.setToolTip("What can be done with the chosen cells; also by right click")
-        self.actions_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
         self.menu.aboutToShow.connect(self._fill_menu)
@@ -131,7 +131,7 @@ class CellsTable(QWidget):
         measure = header.fontMetrics()
         room = measure.horizontalAdvance("00")
         for i, column in enumerate(COLUMNS):
-            widest = {"Cell": "000000", "State": "present, unfinished", "Name": "a cell's name"}.get(column.title, "")
+            widest = {"Cell": "000000", "State": "unfinished 0", "Name": "a cell's name"}.get(column.title, "")
             header.resizeSection(
                 i, max(measure.horizontalAdvance(column.title) + 2 * room, measure.horizontalAdvance(widest) + room)
             )
@@ -177,8 +177,23 @@ class CellsTable(QWidget):
     def _on_session(self, session: object) -> None:
         for part in (self.text, self.kind, self.view, self.actions_button, self.only):
             part.setEnabled(session is not None)
+        self._watch_labels()
         self._tell()
         self._follow(self._desk.current)
+
+    def _watch_labels(self, _: object = None) -> None:
+        """Follow the layer's own switch for showing the selected label alone."""
+        labels = None if self._desk.layers is None else self._desk.layers.labels
+        if labels is not None and labels is not self._watched:
+            self._watched = labels
+            listen(self, (labels.events.show_selected_label, self._follow_only))
+        self._follow_only()
+
+    def _follow_only(self, _: object = None) -> None:
+        labels = None if self._desk.layers is None else self._desk.layers.labels
+        blocked = self.only.blockSignals(True)
+        self.only.setChecked(labels is not None and bool(labels.show_selected_label))
+        self.only.blockSignals(blocked)
 
     def _filter(self, _: str = "") -> None:
         self.proxy.show_only(self.text.text(), self.kind.currentText())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPen
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2.widgets.cell_checks import nearest_frame
 from napari_sam2.widgets.cell_menu import fill_menu
@@ -87,11 +87,11 @@ class LineageView(TimeView):
             self.refresh()
         super()._on_current(cell)
 
-    def _go(self, cell: int | None, frame: int | None, zoom: bool = False) -> None:
+    def go(self, cell: int | None, frame: int | None, zoom: bool = False) -> None:
         """Go to a cell; on the frame nearest to this one that shows it."""
         session = self._desk.session
         if session is not None and cell is not None and cell in session.cells and frame is not None:
-            super()._go(cell, nearest_frame(session, cell, frame), zoom)
+            super().go(cell, nearest_frame(session, cell, frame), zoom)
 
     # drawing ------------------------------------------------------------------------------------------------------
 
@@ -180,10 +180,8 @@ class LineagePanel(QWidget):
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
         self.menu.aboutToShow.connect(self._fill_menu)
-        self.actions_button = QToolButton()
-        self.actions_button.setText("Actions")
+        self.actions_button = QPushButton("Actions")
         self.actions_button.setToolTip("What can be done with the current cell; also by right click")
-        self.actions_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.actions_button.setMenu(self.menu)
         self.tracks = QCheckBox("Tracks in the viewer")
         self.tracks.setToolTip("A Tracks layer with the paths and divisions of all cells, which follows every change")

@@ -38,8 +38,12 @@ def _why(item: Item) -> str:
 
 def describe(item: Item) -> str:
     """An item in full, for people."""
-    what = f"Does cell {item.cell} divide on frame {item.frame}?" if item.kind == "division" else ""
-    if not what:
+    if item.proposal is not None:
+        a, b = item.proposal.daughters
+        what = f"Does cell {item.cell} divide on frame {item.frame}?"
+        if item.proposal.mother is None:
+            what = f"Are cells {a} and {b} daughters of one cell, from frame {item.frame} on?"
+    else:
         when = f"frame {item.frame}" if item.first == item.last else f"frames {item.frames}, worst on {item.frame}"
         what = f"Cell {item.cell}, {when}:"
     return what + "".join(f"\n\N{BULLET} {reason}" for reason in item.reasons)

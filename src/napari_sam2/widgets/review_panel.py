@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QModelIndex, Qt
+from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QSplitter,
     QStackedWidget,
     QTableView,
@@ -124,7 +125,7 @@ class ReviewPanel(QWidget):
         layout.addWidget(self.told)
         layout.addWidget(self.choices)
         layout.addWidget(self.form)
-        self.choices.setFixedHeight(self.choices.sizeHint().height())
+        self.choices.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.addWidget(upper)
         splitter.addWidget(self.strip)
@@ -199,6 +200,12 @@ class ReviewPanel(QWidget):
         self.form.setVisible(self.correct.isChecked())
         if self.form.isVisible():
             self.form.frame.setFocus()
+        # there is less room for the list now
+        QTimer.singleShot(0, self._show_row)
+
+    def _show_row(self) -> None:
+        if self.list.currentIndex().isValid():
+            self.list.scrollTo(self.list.currentIndex())
 
     def _divide(self, mother: int, frame: int, first: int, second: int) -> None:
         self.queue.correct(mother, frame, (first, second))

@@ -81,7 +81,8 @@ class Summary:
         """What became of it, and what is to be done, in a few words."""
         if not self.length:
             return "not tracked" if self.prompted else "no prompts"
-        words = ["lost" if self.ending == "hidden" else self.ending]
+        ends = {"hidden": "lost", "present": "", "none": ""}.get(self.ending, self.ending)
+        words = [ends] if ends else []
         if self.stale.size:
             words.append("stale")
         elif self.untracked and self.prompted:
@@ -90,7 +91,7 @@ class Summary:
             words.append("suspect")
         elif self.checked == self.length:
             words.append("checked")
-        return ", ".join(words)
+        return ", ".join(words) or "present"
 
     @property
     def locks(self) -> str:

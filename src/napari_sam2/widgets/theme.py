@@ -14,6 +14,8 @@ Ramp = npt.NDArray[np.uint8]
 SURE, DOUBTFUL = (49, 130, 206), (237, 137, 54)
 """Blue and orange: the pair that all common kinds of colour vision tell apart."""
 STEPS = 64
+UNSURE = 0.4
+"""Object score up to which the model rather thinks that the cell is not there."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Theme:
         return luminance(self.ink) > luminance(self.paper)
 
     def ramp(self) -> Ramp:
-        """(STEPS, 3) colours for object scores from 0 to 1, all to be told from the paper."""
-        weight = np.linspace(0, 1, STEPS)[:, None]
+        """(STEPS, 3) colours for object scores from 0 to 1: orange up to `UNSURE`, blue at 1."""
+        weight = np.clip((np.linspace(0, 1, STEPS) - UNSURE) / (1 - UNSURE), 0, 1)[:, None]
         low, high = (np.array(away_from(c, self.paper), float) for c in (DOUBTFUL, SURE))
         middle = np.array(mix(self.ink, self.faint, 0.6), float)
         first = low * (1 - 2 * weight) + middle * 2 * weight

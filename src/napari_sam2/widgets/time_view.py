@@ -8,13 +8,14 @@ from qtpy.QtCore import QEvent, QPoint, QSize, Qt, QTimer
 from qtpy.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from qtpy.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QMenu, QSizePolicy, QToolTip, QWidget
 
-from napari_sam2.widgets.cell_checks import Chosen, nearest_frame
+from napari_sam2.widgets.cell_checks import Chosen
 from napari_sam2.widgets.cell_menu import CellKeys, fill_menu, key_of
 from napari_sam2.widgets.listen import listen
 from napari_sam2.widgets.overview import overview_of
 from napari_sam2.widgets.strip_words import words_at
 from napari_sam2.widgets.theme import theme_of
 from napari_sam2.widgets.time_draw import colour, draw_cursor
+from napari_sam2.widgets.time_keys import ZOOM, press
 from napari_sam2.widgets.time_layout import Layout
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 SOON = 80
 """Milliseconds in which changes are gathered before the picture is painted again."""
-ZOOM = 1.25
-"""Of one notch of the wheel."""
-FAR = 10
-"""Frames of a step with Ctrl."""
 
 
 class TimeView(QAbstractScrollArea):
@@ -177,14 +174,15 @@ class TimeView(QAbstractScrollArea):
         self.place.scrolled = value
         self.viewport().update()
 
-    def _zoom(self, factor: float, x: float | None = None) -> None:
+    def zoom(self, factor: float, x: float | None = None) -> None:
+        """Show frames wider or narrower, about x or the shown frame; 0 for the whole movie."""
         self.place.zoom(factor, self.place.x_of(self._desk.frame + 0.5) if x is None else x)
         self._set_bars()
         self.viewport().update()
 
     def fit(self) -> None:
         """Show the whole movie."""
-        self._zoom(0.0)
+        self.zoom(0.0)
 
     def step_row(self, step: int) -> None:
         """Make rows higher or lower."""
@@ -222,7 +220,8 @@ class TimeView(QAbstractScrollArea):
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and hasattr(self, "place"):
             self._changed()
 
-    def _go(self, cell: int | None, frame: int | None, zoom: bool = False) -> None:
+    def go(self, cell: int | None, frame: int | None, zoom: bool = False) -> None:
+        """Go to a cell on a frame."""
         if cell is not None and frame is not None:
             self._desk.look_at(cell, frame, zoom)
 
@@ -248,19 +247,19 @@ class TimeView(QAbstractScrollArea):
         if self._pressed is not None and not self._dragging and event.button() == Qt.MouseButton.LeftButton:
             cell, frame = self.place.at(event.pos().x(), event.pos().y())
             if cell is not None:
-                self._go(cell, self._desk.frame if frame is None else frame)
+                self.go(cell, self._desk.frame if frame is None else frame)
             elif frame is not None and event.pos().y() < self.place.top:
                 self._desk.show_frame(frame)
         self._pressed = None
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        self._go(*self.place.at(event.pos().x(), event.pos().y()), zoom=True)
+        self.go(*self.place.at(event.pos().x(), event.pos().y()), zoom=True)
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
         turn = event.angleDelta()
         notches = (turn.y() or turn.x()) / 120
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            self._zoom(ZOOM**notches, event.position().x())
+            self.zoom(ZOOM**notches, event.position().x())
         elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier or not turn.y():
             self.place.move_to(self.place.start - notches * max(1.0, self.place.shown / 10))
             self._set_bars()
@@ -298,32 +297,5 @@ class TimeView(QAbstractScrollArea):
         menu.popup(event.globalPos())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        if not self._press(key_of(event)):
+        if not press(self, self._desk, key_of(event)):
             super().keyPressEvent(event)
-
-    def _press(self, key: str) -> bool:
-        """Do what a key stands for; whether it stands for anything."""
-        place, frame, current = self.place, self._desk.frame, self._desk.current
-        session = self._desk.session
-        if session is None or not place.cells:
-            return False
-        row = place.cells.index(current) if current is not None and place.has(current) else -1
-        page = max(1, place.height // place.row - 1)
-        ends = [] if row < 0 else [nearest_frame(session, place.cells[row], t) for t in (0, place.frames)]
-        frames = {"Left": frame - 1, "Right": frame + 1, "Ctrl+Left": frame - FAR, "Ctrl+Right": frame + FAR}
-        frames.update(zip(("Home", "End"), ends or (0, place.frames - 1), strict=True))
-        rows = {"Up": row - 1, "Down": row + 1, "PgUp": row - page, "PgDown": row + page}
-        zooms = {"+": ZOOM, "=": ZOOM, "Shift++": ZOOM, "-": 1 / ZOOM, "0": 0.0}
-        if key in frames:
-            self._desk.show_frame(min(max(frames[key], 0), place.frames - 1))
-        elif key in rows:
-            self._desk.select(place.cells[min(max(rows[key], 0), len(place.cells) - 1)])
-        elif key in zooms:
-            self._zoom(zooms[key])
-        elif key in ("Ctrl++", "Ctrl+=", "Ctrl+-", "Ctrl+Shift++"):
-            self.step_row(-1 if key == "Ctrl+-" else 1)
-        elif key in ("Return", "Enter") and row >= 0:
-            self._go(place.cells[row], frame, zoom=True)
-        else:
-            return False
-        return True
