@@ -103,3 +103,32 @@ def test_one_of_two_masks_on_the_same_object_has_all_of_it() -> None:
     assert (labels == 8).sum() <= 10 and (labels[5:15, 16:30] == 9).all()
     unchanged = settle_doubles(Claims.of_crops(crops[[0, 2]], np.zeros((2, 2), int), shape), 2)
     assert len(unchanged.at) == (crops[[0, 2]] > 0).sum()
+
+
+def test_who_was_clicked_later_has_the_object_and_nothing_of_the_older_one_is_left() -> None:
+    from napari_sam2.tracking.arbitrate import Claims, settle_doubles
+
+    shape = (20, 40)
+    crops = np.full((3, *shape), -5.0, np.float32)
+    crops[0, 2:12, 2:12] = 9.0  # an old cell, surer, with a rim around the young one
+    crops[1, 3:11, 3:11] = 2.0  # clicked a moment ago
+    crops[2, 3:18, 11:30] = 4.0  # an old neighbour that the first only touches
+    crops[0, 3:11, 11:13] = 3.0
+    claims = Claims.of_crops(crops, np.zeros((3, 2), np.int64), shape)
+    settled = settle_doubles(claims, 3, ages=[90, 1, 90])
+    assert set(settled.which.tolist()) == {1, 2}
+    for cell in (1, 2):
+        assert (settled.which == cell).sum() == (crops[cell] > 0).sum()
+    same_age = settle_doubles(claims, 3)
+    assert (same_age.which == 0).sum() == (crops[0] > 0).sum()
+
+
+def test_a_large_old_cell_only_gives_a_small_young_one_its_place() -> None:
+    from napari_sam2.tracking.arbitrate import Claims, settle_doubles
+
+    shape = (20, 20)
+    crops = np.full((2, *shape), -5.0, np.float32)
+    crops[0, 2:18, 2:18] = 9.0
+    crops[1, 4:9, 4:9] = 2.0
+    settled = settle_doubles(Claims.of_crops(crops, np.zeros((2, 2), np.int64), shape), 2, ages=[50, 0])
+    assert (settled.which == 0).sum() == 16 * 16 - 25 and (settled.which == 1).sum() == 25

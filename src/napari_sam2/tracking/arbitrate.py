@@ -87,12 +87,14 @@ def paint(labels: LabelImage, cells: Sequence[int], claims: Claims, locked: froz
     flat[at[order]] = np.asarray(cells, np.int32)[which[order]]
 
 
-def settle_doubles(claims: Claims, cells: int) -> Claims:
+def settle_doubles(claims: Claims, cells: int, ages: Sequence[int] | None = None) -> Claims:
     """Let one cell have what two cells claim as a whole.
 
     Two masks on one object (a mother that was not ended on one of her daughters, say) have nearly the same logits, and
-    pixel by pixel they would share it as a speckle. Where an overlap covers most of one of two masks, the one with the
-    lower sum of logits in it gives up all of it.
+    pixel by pixel they would share it as a speckle. Where an overlap covers most of one of two masks, one of the cells
+    gives up all of it: the one whose prompt is further away in time, since who clicked on an object later knew better;
+    of equally old ones that with the lower sum of logits there. A cell that loses most of itself to younger ones is not
+    there at all: what is left is a rim that nobody meant.
 
     Parameters
     ----------
@@ -100,6 +102,8 @@ def settle_doubles(claims: Claims, cells: int) -> Claims:
         What the cells claim.
     cells
         Number of cells.
+    ages
+        Frames from each cell's nearest prompt to here; all the same when None.
     """
     if cells < 2 or not len(claims.at):
         return claims
@@ -111,13 +115,22 @@ def settle_doubles(claims: Claims, cells: int) -> Claims:
     strength = (weight @ mine.T).toarray()  # [a, b]: logits of a where b claims too
     area = np.diag(shared)
     double = shared > DOUBLE_SHARE * np.minimum(area[:, None], area[None, :])
+    age = np.zeros(cells) if ages is None else np.asarray(ages, float)
+    older = age[:, None] > age[None, :]
     # Of equal ones the cell that stands first keeps it, as everywhere.
-    yields = (strength < strength.T) | ((strength == strength.T) & np.tri(cells, k=-1, dtype=bool))
+    weaker = (strength < strength.T) | ((strength == strength.T) & np.tri(cells, k=-1, dtype=bool))
+    yields = older | ((age[:, None] == age[None, :]) & weaker)
     keep = np.ones(len(at), bool)
+    displaced = np.zeros(len(at), bool)
     for loser, winner in np.argwhere(double & yields & (shared > 0) & ~np.eye(cells, dtype=bool)):
         theirs = np.zeros(len(pixels), bool)
         theirs[at[claims.which == winner]] = True
-        keep &= ~((claims.which == loser) & theirs[at])
+        lost = (claims.which == loser) & theirs[at]
+        keep &= ~lost
+        if older[loser, winner]:
+            displaced |= lost
+    gone = np.bincount(claims.which[displaced], minlength=cells) > DOUBLE_SHARE * area
+    keep &= ~gone[claims.which]
     return Claims(claims.which[keep], claims.at[keep], claims.logits[keep])
 
 

@@ -77,7 +77,8 @@ class Trail:
             self._bank.skip(rows[unsure], frame)
         self._centres[rows] = centres
         cells = [s.cell for s in self._active]
-        return Found(self.geometry, cells, masks, suspects={cells[i]: why for i, why in doubts.items()})
+        ages = [min(abs(frame - at) for at in s.conditioning) for s in self._active]
+        return Found(self.geometry, cells, masks, suspects={cells[i]: why for i, why in doubts.items()}, ages=ages)
 
     def begin(self, frame: int) -> Found | None:
         """Start the segments whose prompted frame this is; None if there are none."""

@@ -65,6 +65,8 @@ class Found:
         What was said on this frame about those of them that were prompted on it.
     suspects
         Those whose masks are doubtful, with the reason.
+    ages
+        Frames from the nearest prompt that each of the N masks comes from; 0 for prompted ones.
     """
 
     geometry: Geometry
@@ -72,6 +74,7 @@ class Found:
     masks: Masks
     prompts: dict[int, FramePrompts] = field(default_factory=dict)
     suspects: dict[int, str] = field(default_factory=dict)
+    ages: Sequence[int] | None = None
 
 
 def merge(
@@ -103,6 +106,7 @@ def merge(
     shape = (labels.shape[0], labels.shape[1])
     cells: list[int] = []
     claims: list[Claims] = []
+    ages: list[int] = []
     drawn: set[int] = set()
     result = FrameResult(frame, labels)
     for group in found:
@@ -120,6 +124,7 @@ def merge(
                 claims.append(Claims.of_mask(len(cells) + i, mask, shape))
                 drawn.add(group.cells[i])
         cells += group.cells
+        ages += [0] * len(group.cells) if group.ages is None else group.ages
         scores = group.masks.object_logits_n.float().sigmoid().tolist()
         result.scores.update(zip(group.cells, scores, strict=True))
         result.ious.update(zip(group.cells, group.masks.iou_n.float().tolist(), strict=True))
@@ -130,7 +135,7 @@ def merge(
         labels[np.isin(labels, free)] = 0
     before = labels.copy()
     claimed = Claims.join(claims)
-    paint(labels, cells, settle_doubles(claimed, len(cells)) if clean else claimed, locked)
+    paint(labels, cells, settle_doubles(claimed, len(cells), ages) if clean else claimed, locked)
     if clean:
         tidy(labels, set(free) - drawn)
         # A pixel that was won and then dropped as part of an island goes back to whom it belonged.
