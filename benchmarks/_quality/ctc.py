@@ -18,6 +18,14 @@ import numpy as np
 
 from benchmarks._quality.truth import Truth
 
+#: Width in pixels of the rim around the field of interest, by data set; 0 for all others. Cells that lie in the rim with
+#: all their pixels are in no truth, and the challenge does not count them in results either
+#: (http://celltrackingchallenge.net/annotation-convention/).
+RIM = {
+    **dict.fromkeys(("DIC-C2DH-HeLa", "Fluo-C2DL-Huh7", "Fluo-C2DL-MSC", "Fluo-N2DH-GOWT1", "PhC-C2DH-U373"), 50),
+    **dict.fromkeys(("BF-C2DL-HSC", "BF-C2DL-MuSC", "Fluo-N2DL-HeLa", "PhC-C2DL-PSC"), 25),
+}
+
 METRICS = ("SEG", "DET", "TRA")
 OPERATIONS = ("NS", "FN", "FP", "ED", "EA", "EC")
 
@@ -37,9 +45,19 @@ def ctc_metrics(truth: Truth, labels: Any) -> dict[str, float]:
         gold, result = Path(folder) / "01_GT", Path(folder) / "01_RES"
         write_truth(truth, gold)
         parents = {child: mother for child, mother in truth.parents.items() if {child, mother} <= set(truth.cells)}
-        save_labels(labels, result, parents=parents, max_label=max(truth.cells))
+        rim = RIM.get(truth.name.split("/")[0], 0)
+        save_labels(inside_field(labels, rim) if rim else labels, result, parents=parents, max_label=max(truth.cells))
         _leave_background(result)
         return evaluate(result, gold)
+
+
+def inside_field(labels: Any, rim: int) -> np.ndarray:
+    """Label images (T, Y, X) without the cells of which no pixel is further than `rim` from the border."""
+    kept = np.stack([np.asarray(labels[t]) for t in range(len(labels))])
+    for plane in kept:
+        inner = plane[rim : plane.shape[0] - rim, rim : plane.shape[1] - rim]
+        plane[~np.isin(plane, np.unique(inner))] = 0
+    return kept
 
 
 def write_truth(truth: Truth, folder: Path) -> None:

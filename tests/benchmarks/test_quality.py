@@ -179,6 +179,21 @@ def test_the_challenge_measures(truth: Truth) -> None:
     assert ctc_metrics(truth, covered)["NS"] == 2  # 1, 2 and 3 are one
 
 
+def test_cells_in_the_rim_are_nobodys_mistake(truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ctc_metrics")
+    from benchmarks._quality import ctc
+
+    stray = make_truth()
+    height = stray.shape[1]
+    assert not stray[:, height - 2 :].any(), "the example must leave its rim free"
+    stray[:, height - 2 :, 2:9] = stray.max() + 1
+    assert ctc.ctc_metrics(truth, stray)["FP"] > 0
+    monkeypatch.setitem(ctc.RIM, truth.name.split("/")[0], 2)
+    assert ctc.ctc_metrics(truth, stray)["TRA"] == 1
+    stray[4, height - 4 :, 2:9] = stray.max()  # one pixel further in it counts
+    assert ctc.ctc_metrics(truth, stray)["FP"] > 0
+
+
 def test_area_under_the_curve_and_calibration() -> None:
     assert auc(np.array([0.9, 0.8]), np.array([0.1, 0.8])) == pytest.approx(3.5 / 4)
     assert math.isnan(auc(np.array([0.9]), np.array([])))
