@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 from napari_sam2.session.divisions import Proposal, find_divisions
 from napari_sam2.session.review import Suspect, find_suspects
-from napari_sam2.session.shapes import Shape, shapes
 from napari_sam2.widgets.runner import Job
 
 if TYPE_CHECKING:
     from napari_sam2.session import Session
 
-Seen = dict[int, dict[int, Shape]]
+Seen = dict[int, object]
+Found = tuple["Session", list["Item"], Seen]
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,9 @@ class Item:
         return cls("division", found.key, frame, frame, frame, found.certainty, (found.reason,), found)
 
 
-def find_items(session: Session, seen: Seen, quick: bool, job: Job) -> Iterator[tuple[Session, list[Item], Seen]]:
-    """Find items; a quick look at the table first where there is nothing to show yet, then one at the pixels."""
-    if quick:
-        yield session, _ranked(session, None), {}
-    for frame in range(session.n_frames):
-        if job.stop.is_set():
-            return
-        if frame not in seen:
-            seen[frame] = shapes(session.labels.read(frame))
-    yield session, _ranked(session, seen), seen
-
-
-def _ranked(session: Session, seen: Seen | None) -> list[Item]:
-    pixels = seen is not None
-    found: list[Suspect | Proposal] = [*find_divisions(session, pixels, seen)]
-    found += find_suspects(session, None, None, pixels, seen)
-    return sorted((Item.of(one) for one in found), key=lambda i: (-i.weight, i.frame, i.cell))
+def find_items(session: Session, seen: Seen, quick: bool, job: Job) -> Iterator[int | Found]:
+    """Find items; the session has measured everything that they go by while it wrote its frames."""
+    found: list[Suspect | Proposal] = [*find_divisions(session)]
+    if not job.stop.is_set():
+        found += find_suspects(session)
+        yield session, sorted((Item.of(one) for one in found), key=lambda i: (-i.weight, i.frame, i.cell)), seen
