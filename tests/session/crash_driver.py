@@ -116,8 +116,11 @@ def main(folder: Path, kills: int, seed: int) -> None:
             finally:
                 os._exit(3)
         os.close(say)
-        said = os.read(hear, WORD.size)  # it has opened the session
-        time.sleep(rng.random() * 0.05 * rng.choice([0.1, 1, 3]))
+        # after so many words, and a little later: the same on a fast computer and on a busy one
+        said, words = b"", rng.randrange(1, 40)
+        while len(said) < words * WORD.size:
+            said += os.read(hear, WORD.size)
+        time.sleep(rng.random() * 0.003)
         os.kill(child, signal.SIGKILL)
         while part := os.read(hear, 1 << 16):
             said += part

@@ -28,6 +28,7 @@ from napari_sam2.session import (
     open_session,
     storage,
 )
+from napari_sam2.session.folder import VERSION
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -156,7 +157,7 @@ def test_a_newer_version_is_refused_and_left_alone(closed: Path) -> None:
     assert contents(closed) == before
 
 
-def test_an_older_version_is_brought_up_to_date(closed: Path) -> None:
+def test_the_first_development_version_is_brought_up_to_date(closed: Path) -> None:
     with again(closed) as session:
         was = state(session)
     meta = json.loads((closed / "session.json").read_text())
@@ -168,7 +169,33 @@ def test_an_older_version_is_brought_up_to_date(closed: Path) -> None:
     with again(closed) as session:
         assert state(session) == was
     assert json.loads((closed / "before-version-1" / "session.json").read_text())["version"] == 0
-    assert json.loads((closed / "session.json").read_text())["version"] == 1
+    assert json.loads((closed / "session.json").read_text())["version"] == VERSION
+
+
+def test_a_session_of_version_1_keeps_its_history_and_gets_its_shapes(tmp_path: Path) -> None:
+    """The file was written by the program as it was then: clicks, runs, a stroke, a merge, and a delete undone."""
+    import zipfile
+
+    folder = tmp_path / "old.sam2cells"
+    with zipfile.ZipFile(Path(__file__).parent / "data" / "version-1.zip") as old:
+        old.extractall(folder)
+    with again(folder) as session:
+        assert sorted(session.cells) == [1, 3] and session.can_undo == "track" and session.can_redo == "delete"
+        measured(session)
+        assert np.isnan(session.measurements(1)["second"]).all()
+        assert session.document.unmeasured() == list(range(12))
+        assert session.settle() == 0 and not session.document.unmeasured()
+        measured(session, settled=True)
+        assert session.measurements(1)["second"].max() > 0.4  # it was merged out of two
+        while session.can_undo:
+            session.undo()
+            measured(session)
+        assert not session.cells and not session.labels[:].any()
+        while session.can_redo:
+            session.redo()
+        session.settle()
+        measured(session, settled=True)
+    assert json.loads((folder / "session.json").read_text())["version"] == VERSION
 
 
 @pytest.mark.parametrize(
@@ -177,6 +204,7 @@ def test_an_older_version_is_brought_up_to_date(closed: Path) -> None:
         ("session.json", b"{"),
         ("session.json", b"[]"),
         ("session.json", b'{"format": "napari-sam2 session", "version": 1}'),
+        ("session.json", b'{"format": "napari-sam2 session", "version": %d}' % VERSION),
         ("cells.json", b'{"cells": [{"id": 1}]}'),
         ("cells.json", b"\xff\xfe"),
         ("prompts.json", b'{"prompts": 3}'),

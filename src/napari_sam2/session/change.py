@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -15,7 +14,7 @@ from napari_sam2.session.cells import Cell
 from napari_sam2.session.deltas import LABELS, ROWS
 from napari_sam2.session.document import Document, Maps, now
 from napari_sam2.session.encode import Said, said_to_json
-from napari_sam2.session.errors import Refused, StorageProblem
+from napari_sam2.session.errors import Refused
 from napari_sam2.session.events import Changed
 from napari_sam2.session.table import Rows, pack_change
 
@@ -48,6 +47,7 @@ class Change:
         self.opened = opened
         self.entry = len(document.journal)
         self.event: Changed | None = None
+        self.staged: list[int] = []
         self._cells: dict[int, Cell | None] = {}
         self._fresh: set[int] = set()
         self._said: dict[tuple[int, int], Said | None] = {}
@@ -158,9 +158,9 @@ class Change:
         step = self.entry if self.step is None else self.step
         line = {"time": now(), "step": step, "verb": self.verb, "args": self.args, "ops": self._ops()}
         self.document.journal.append({**line, "open": True} if self.opened else line)
-        with suppress(StorageProblem):  # it is in the log, and stays pending until there is room
-            self.document.labels.commit(self.entry, list(staged))
+        self.document.labels.recorded(self.entry, list(staged))
         self.document.record(self.entry, step)
+        self.staged = list(staged)
         span = (min(self._span), max(self._span)) if self._span else (0, 0)
         self.event = Changed(self.verb, frozenset(self._touched), *span, labels=self._pixels)
 

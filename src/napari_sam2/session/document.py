@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_sam2.session.cells import Cell
 from napari_sam2.session.deltas import Deltas
 from napari_sam2.session.encode import Said, said_from_json
@@ -15,7 +17,9 @@ from napari_sam2.session.errors import ReadOnlySession, Refused
 from napari_sam2.session.events import Changed
 from napari_sam2.session.journal import Journal, Line
 from napari_sam2.session.labels import LabelStore
-from napari_sam2.session.table import Table, unpack_change
+from napari_sam2.session.shapes import shapes
+from napari_sam2.session.table import SHAPE, Table, differing, unpack_change
+from napari_sam2.session.writer import Writer
 
 Maps = list[tuple[int, int, dict[int, int]]]
 JOINED_BACK = 20
@@ -61,6 +65,7 @@ class Document:
         self.open_frames = 0
         self._step_of: dict[int, int] = {}
         self.lock = threading.RLock()
+        self.writer = Writer(self)
 
     # what is there ------------------------------------------------------------------------------------------------
 
@@ -89,6 +94,27 @@ class Document:
         for cell in sorted(self.said):
             for frame in sorted(self.said[cell]):
                 yield cell, frame, self.said[cell][frame]
+
+    def unmeasured(self) -> list[int]:
+        """Frames on which the shape of some cell is not known."""
+        rows = [c.row for c in self.cells.values()]
+        unknown = np.zeros(self.frames, bool)
+        for row in rows:
+            unknown |= np.isnan(self.table.data["second"][row])
+        return [int(t) for t in np.flatnonzero(unknown)]
+
+    def measure(self, frame: int) -> None:
+        """Bring the shapes of a frame's cells up to date with its pixels; not logged, because pixels alone decide."""
+        with self.lock:
+            found = shapes(self.labels.look(frame))
+            cells = [int(c) for c in found.cells if int(c) in self.cells]
+            rows = [self.cells[c].row for c in cells]
+            block = self.table.block(rows, frame, frame + 1)
+            other = differing(block[:, 0], found.of(cells))
+            if other.any():
+                for name in SHAPE:
+                    block[name][:, 0] = getattr(found.of(cells), name)
+                self.table.put(rows, frame, block)
 
     # primitive changes, of memory alone ---------------------------------------------------------------------------
 

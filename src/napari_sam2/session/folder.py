@@ -23,7 +23,7 @@ from napari_sam2.session.migrate import migrate
 from napari_sam2.session.storage import TEMPORARY, explained, read_json, write_atomic, write_json
 
 FORMAT = "napari-sam2 session"
-VERSION = 1
+VERSION = 2
 """Version of the layout. One more with every change that older programs would misread; `migrate` brings old ones up."""
 SUFFIX = ".sam2cells"
 WRONG = "something is missing or of the wrong kind"

@@ -46,6 +46,8 @@ class History:
             assert change.event is not None
             if any(key in ENGINE_SETTINGS for key in change.settings) and not opened:
                 self._engine = None
+        for frame in change.staged:
+            self.document.writer.submit(frame)
         self.emit(change.event)
         if not opened:
             self.after_entry()

@@ -5,7 +5,7 @@ Three facts make it safe and quick:
 - What an action changes on a frame is written to its delta file (`deltas`) *before* the frame itself. Runs say what
   pixels become, not how they change, so writing them again after a crash does no harm.
 - An action on a whole track (delete, merge, swap, cut, renumber) only notes which numbers become which on which frames.
-  A frame on which something is noted is *pending*: reading it applies what was noted, `settle` writes it.
+  A frame on which something is noted is *pending*: reading it applies what was noted, the `Writer` writes it.
 - Undo and redo are notes too: the runs of an action the other way round.
 """
 
@@ -38,6 +38,21 @@ class _Note:
     forward: bool = True
     maps: list[dict[int, int]] = field(default_factory=list)
     runs: Runs | None = None
+    recorded: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A frame as it is going to be on the disk, and the notes that it contains then."""
+
+    frame: int
+    image: LabelImage
+    notes: tuple[_Note, ...]
+
+    @property
+    def moved(self) -> bool:
+        """Whether pixels changed in another way than by being written with their measurements: an undo, say."""
+        return any(n.maps or n.line != n.entry or not n.forward for n in self.notes)
 
 
 class LabelStore:
@@ -88,6 +103,15 @@ class LabelStore:
                     self._apply(note, frame, image)
                 self._keep(frame, image)
             return self._kept[frame].copy()
+
+    def look(self, frame: int) -> LabelImage:
+        """Return a frame without copying it; not to be written to."""
+        with self._lock:
+            if frame not in self._kept:
+                return self.read(frame)
+            view = self._kept[frame].view()
+        view.flags.writeable = False
+        return view
 
     def __getitem__(self, key: Any) -> Any:
         """Index as numpy does; a frame number or range first."""
@@ -153,12 +177,6 @@ class LabelStore:
             notes = [(t, n) for t, found in self._notes.items() for n in found if n.entry == entry]
             return {t: n.runs for t, n in notes if n.runs is not None}
 
-    def drop_frame(self, entry: int, frame: int) -> None:
-        """Take back what was staged on one frame."""
-        with self._lock:
-            self._notes[frame] = [n for n in self._notes.get(frame, []) if n.entry != entry]
-            self._clean(frame)
-
     def drop(self, entry: int) -> None:
         """Take back the notes of an entry that did not come about."""
         with self._lock:
@@ -166,14 +184,13 @@ class LabelStore:
                 self._notes[frame] = [n for n in self._notes[frame] if n.entry != entry]
                 self._clean(frame)
 
-    def commit(self, entry: int, frames: Sequence[int]) -> None:
-        """Write frames whose runs are in the delta file by now."""
+    def recorded(self, entry: int, frames: Sequence[int]) -> None:
+        """Note that the runs of some frames are in the delta file: from now on they are safe, and can be written."""
         with self._lock:
             for frame in frames:
                 for note in self._notes.get(frame, ()):
                     if note.entry == entry:
-                        note.runs = None
-                self._settle(frame)
+                        note.runs, note.recorded = None, True
 
     def turn(self, entry: int, line: int, forward: bool, maps: Sequence[tuple[int, int, Mapping[int, int]]]) -> None:
         """Note that a logged entry is undone (``forward=False``), or done again.
@@ -216,32 +233,45 @@ class LabelStore:
         with self._lock:
             return min((n.line for notes in self._notes.values() for n in notes), default=None)
 
-    def settle(self, frame: int) -> None:
-        """Write a pending frame."""
-        with self._lock:
-            if frame in self._notes:
-                self._settle(frame)
+    def prepare(self, frame: int) -> Prepared | None:
+        """Have everything that is noted on a frame recorded, and return what to write; None where nothing is noted.
 
-    def _settle(self, frame: int) -> None:
-        notes = self._notes.get(frame, ())
-        if frame in self._kept and all(self.deltas.has_labels(n.entry, frame) for n in notes):
-            image = self._kept[frame]
-        else:
-            image = self._stored(frame)
-            for note in notes:
-                recorded = self.deltas.has_labels(note.entry, frame)
-                before = image if recorded else image.copy()
-                self._apply(note, frame, image)
-                if not recorded:
-                    change = label_runs.to_bytes(label_runs.difference(before, image))
-                    self.deltas.append(note.entry, [(LABELS, frame, change)])
-        self.array.write(frame, image[None])
-        self._notes.pop(frame, None)
-        self._keep(frame, image)
+        For a moment when no action is under way, so that everything noted is in the log.
+        """
+        with self._lock:
+            notes = self._notes.get(frame, [])
+            if not notes:
+                return None
+            if frame in self._kept and all(self.deltas.has_labels(n.entry, frame) for n in notes):
+                image = self._kept[frame]
+            else:
+                image = self._stored(frame)
+                for note in notes:
+                    recorded = self.deltas.has_labels(note.entry, frame)
+                    before = image if recorded else image.copy()
+                    self._apply(note, frame, image)
+                    if not recorded:
+                        change = label_runs.to_bytes(label_runs.difference(before, image))
+                        self.deltas.append(note.entry, [(LABELS, frame, change)])
+                self._keep(frame, image)
+            return Prepared(frame, image, tuple(notes))
+
+    def write(self, prepared: Prepared) -> None:
+        """Replace a frame on the disk. Nothing is locked: readers apply the notes once more, or not."""
+        self.array.write(prepared.frame, prepared.image[None])
+
+    def finish(self, prepared: Prepared) -> None:
+        """Forget the notes that a frame on the disk contains now; later ones stay."""
+        with self._lock:
+            notes, done = self._notes.get(prepared.frame, []), prepared.notes
+            if len(notes) >= len(done) and all(a is b for a, b in zip(notes, done, strict=False)):
+                del notes[: len(done)]
+            if not notes:
+                self._notes.pop(prepared.frame, None)
 
     def _note(self, entry: int, frame: int) -> _Note:
         notes = self._notes.setdefault(frame, [])
-        if not notes or notes[-1].entry != entry:
+        if not notes or notes[-1].entry != entry or notes[-1].recorded:
             notes.append(_Note(entry, entry))
         return notes[-1]
 

@@ -11,8 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_sam2.session.errors import DamagedSession, ReadOnlySession
 from napari_sam2.session.storage import explained, write_json
+from napari_sam2.session.table import CHUNK_ROWS, FIRST_CAPACITY, ROW, SHAPE
+from napari_sam2.session.zarr_files import ChunkedArray
 
 Meta = dict[str, Any]
 
@@ -26,8 +30,26 @@ def _from_0(folder: Path, meta: Meta) -> Meta:
     return meta
 
 
-MIGRATIONS: dict[int, Callable[[Path, Meta], Meta]] = {0: _from_0}
+def _from_1(folder: Path, meta: Meta) -> Meta:
+    """Version 1 did not measure shapes: every cell that is there gets "not measured yet" for them."""
+    frames, rows = int(meta["shape"][0]), int(meta["next_row"])
+    capacity = max(FIRST_CAPACITY, -(-rows // CHUNK_ROWS) * CHUNK_ROWS)
+
+    def column(name: str) -> ChunkedArray:
+        return ChunkedArray(folder / "table" / name, (capacity, frames), ROW[name], CHUNK_ROWS, ("cell", "t"))
+
+    for name in SHAPE:
+        column(name).create()
+        for chunk in range(capacity // CHUNK_ROWS):
+            there = column("area").read(chunk) > 0
+            if there.any():
+                column(name).write(chunk, np.where(there, np.nan, 0.0).astype(ROW[name]))
+    return meta
+
+
+MIGRATIONS: dict[int, Callable[[Path, Meta], Meta]] = {0: _from_0, 1: _from_1}
 """The migration away from each version."""
+_NEEDED = {"shape", "next_row", "through", "used", "movie", "model"}
 _SMALL = ("session.json", "cells.json", "prompts.json", "log.jsonl")
 
 
@@ -43,6 +65,9 @@ def migrate(folder: Path, meta: Meta, version: int, read_only: bool) -> Meta:
     """
     if read_only:
         raise ReadOnlySession(f"{folder} has an older layout and must be brought up to date: open it for writing once")
+    if not set(meta) >= _NEEDED:
+        missing = ", ".join(sorted(_NEEDED - set(meta)))
+        raise DamagedSession(folder / "session.json", f"{missing} missing: it cannot be brought up to date")
     with explained(folder):
         aside = folder / f"before-version-{meta['version'] + 1}"
         aside.mkdir(exist_ok=True)

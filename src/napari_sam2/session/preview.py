@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2.session.document import now
-from napari_sam2.session.run import digests, note_engine, write_frame
+from napari_sam2.session.frames import write_frame
+from napari_sam2.session.run import digests, note_engine
 from napari_sam2.tracking.plan import Segment
 
 if TYPE_CHECKING:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.session.shapes import Shape, shapes
 from napari_sam2.session.table import GIVEN, REVIEWS, STATES, Rows
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
-FloatFrames = npt.NDArray[np.float64]
+FloatFrames = npt.NDArray[np.float32]
 
 CHECKED, SUSPECT = REVIEWS.index("checked"), REVIEWS.index("suspect")
 EXPECTED_ABSENT = tuple(STATES.index(name) for name in ("left", "dead", "divided"))
@@ -23,8 +23,8 @@ EXPECTED_ABSENT = tuple(STATES.index(name) for name in ("left", "dead", "divided
 # From where on a feature counts, and where it counts fully.
 POOR_SCORE = (0.1, 0.6)  # object score below the session's usual one: models differ in what they call sure
 POOR_IOU = (0.1, 0.4)  # predicted IoU below the session's usual one
-AREA_STEP = (np.log(1.35), np.log(2.5))  # logarithm of the area's change from one frame to the next
-AREA_OFF = (np.log(1.8), np.log(4.0))  # the same against the cell's median area
+AREA_STEP = (math.log(1.35), math.log(2.5))  # logarithm of the area's change from one frame to the next
+AREA_OFF = (math.log(1.8), math.log(4.0))  # the same against the cell's median area
 JUMP = (0.5, 1.5)  # displacement in diameters beyond the cell's usual one
 TOUCHING = (0.35, 0.8)  # share of the border
 PARTS = (0.05, 0.25)  # share of the second part
@@ -43,6 +43,12 @@ WEIGHTS = {
 }
 LEAST = 0.15
 """Doubt under which a cell-frame is no suspect."""
+LONG_GONE = 0.3
+"""What counts of a missing cell on frames between the one where it goes and the one where it comes back."""
+BLOCK = 32
+"""Cells that are looked at together: what their numbers take stays in the processor's cache."""
+SAMPLED = 200_000
+"""Cell-frames that the usual scores are taken from."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,7 @@ class Suspect:
 
 
 def find_suspects(
-    session: Session,
-    cells: Iterable[int] | None = None,
-    frames: tuple[int, int] | None = None,
-    pixels: bool = True,
-    known: Mapping[int, Mapping[int, Shape]] | None = None,
+    session: Session, cells: Iterable[int] | None = None, frames: tuple[int, int] | None = None
 ) -> list[Suspect]:
     """Rank what deserves a look.
 
@@ -86,101 +88,118 @@ def find_suspects(
         The session.
     cells, frames
         Which cells, and which range of frames; all when None.
-    pixels
-        Look at the labels too, for parts and neighbours. Needs every frame to be read.
-    known
-        Shapes (`shapes`) of frames that have been looked at already, by frame; only the others are read.
 
     Returns
     -------
     list of Suspect
         Most doubtful first. Frames that were checked are left out.
+
+    Notes
+    -----
+    Reads no label image: everything it goes by was measured when the frames were written.
     """
     wanted = sorted(session.cells if cells is None else set(cells))
     first, stop = frames or (0, session.n_frames)
-    seen: dict[int, Mapping[int, Shape]] = {}
-    for t in range(first, stop) if pixels else ():
-        seen[t] = known[t] if known is not None and t in known else shapes(session.labels.read(t))
-    found: list[Suspect] = []
     usual = _usual(session)
-    for cell in wanted:
-        rows = session.measurements(cell)
-        life = session.cells[cell].life(session.n_frames)
-        doubts = _doubts(rows, life, {t: s[cell] for t, s in seen.items() if cell in s}, usual)
-        total = 1 - np.prod([1 - WEIGHTS[name] * value for name, value in doubts.items()], axis=0)
-        total[rows["review"] == CHECKED] = 0
-        total[:first], total[stop:] = 0, 0
-        for a, b in _stretches(total >= LEAST):
-            at = a + int(np.argmax(total[a:b]))
-            reasons = _reasons({name: float(value[at]) for name, value in doubts.items()}, rows, at)
-            found.append(Suspect(cell, at, a, b - 1, float(total[at]), reasons))
+    found: list[Suspect] = []
+    for at in range(0, len(wanted), BLOCK):
+        part = wanted[at : at + BLOCK]
+        rows, lives = _records(session, part)
+        doubts = evidence(rows, lives, usual)
+        total = combined(doubts, rows)
+        total[:, :first], total[:, stop:] = 0, 0
+        for i, a, b in _stretches(total >= LEAST):
+            frame = a + int(np.argmax(total[i, a:b]))
+            here = {name: float(value[i, frame]) for name, value in doubts.items()}
+            reasons = _reasons(here, rows[i], frame)
+            found.append(Suspect(part[i], frame, a, b - 1, float(total[i, frame]), reasons))
     return sorted(found, key=lambda s: (-s.doubt, s.frame, s.cell))
 
 
-def doubt_of_frames(session: Session, cell: int, seen: dict[int, Shape] | None = None) -> FloatFrames:
-    """How doubtful a cell is on every frame, (T,), 0..1; for a strip of cells by time."""
-    rows = session.measurements(cell)
-    doubts = _doubts(rows, session.cells[cell].life(session.n_frames), seen or {}, _usual(session))
-    total: FloatFrames = 1 - np.prod([1 - WEIGHTS[name] * value for name, value in doubts.items()], axis=0)
+def doubt_of_frames(session: Session, cells: Sequence[int]) -> FloatFrames:
+    """How doubtful cells are on every frame, (N, T) in 0..1; for a strip of cells by time."""
+    usual = _usual(session)
+    out = np.zeros((len(cells), session.n_frames), np.float32)
+    for at in range(0, len(cells), BLOCK):
+        rows, lives = _records(session, cells[at : at + BLOCK])
+        out[at : at + BLOCK] = combined(evidence(rows, lives, usual), rows)
+    return out
+
+
+def combined(doubts: dict[str, FloatFrames], rows: Rows) -> FloatFrames:
+    """How likely masks (N, T) are wrong, 0..1, from all that speaks against them; 0 where a person has checked."""
+    sure = np.ones(rows.shape, np.float32)
+    for name, value in doubts.items():
+        sure *= 1 - WEIGHTS[name] * value
+    total: FloatFrames = 1 - sure
     total[rows["review"] == CHECKED] = 0
     return total
 
 
+def _records(session: Session, cells: Sequence[int]) -> tuple[Rows, npt.NDArray[np.int64]]:
+    """Records (N, T) of some cells, and first frame and one past the last of their lives, (N, 2)."""
+    document = session.document
+    rows = document.table.block([document.cell(c).row for c in cells], 0, document.frames)
+    return rows, np.array([document.cells[c].life(document.frames) for c in cells])
+
+
 def _usual(session: Session) -> tuple[float, float]:
-    """Median object score and predicted IoU of everything that was tracked."""
+    """Median object score and predicted IoU of everything that was tracked (of a sample where that is much)."""
     data = session.document.table.data
+    data = data[:, :: max(1, data.size // SAMPLED)]
     there = (data["area"] > 0) & (data["made"] > GIVEN)
     if not there.any():
         return 1.0, 1.0
     return float(np.median(data["score"][there])), float(np.median(data["iou"][there]))
 
 
-def _doubts(
-    rows: Rows, life: tuple[int, int], seen: dict[int, Shape], usual_scores: tuple[float, float]
-) -> dict[str, FloatFrames]:
-    """Each feature on every frame, from 0 (nothing to be seen) to 1."""
-    frames = len(rows)
+def evidence(rows: Rows, lives: npt.NDArray[np.int64], usual_scores: tuple[float, float]) -> dict[str, FloatFrames]:
+    """What speaks against the masks of cells, (N, T) each, from 0 (nothing) to 1.
+
+    Parameters
+    ----------
+    rows
+        (N, T) records.
+    lives
+        (N, 2) first frame and one past the last.
+    usual_scores
+        Object score and predicted IoU that are usual in this session.
+    """
     there, tracked = rows["area"] > 0, rows["made"] > 0
-    area = np.where(there, rows["area"], np.nan).astype(float)
-    median = float(np.nanmedian(area)) if there.any() else 1.0
-    diameter = 2 * np.sqrt(max(median, 1.0) / np.pi)
-    step, moved = np.zeros(frames), np.zeros(frames)
-    with np.errstate(invalid="ignore"):
-        step[1:] = np.abs(np.diff(np.log(area)))
-        moved[1:] = np.hypot(np.diff(rows["y"].astype(float)), np.diff(rows["x"].astype(float))) / diameter
-    both = np.zeros(frames, bool)
-    both[1:] = there[1:] & there[:-1]
-    usual = float(np.median(moved[both])) if both.any() else 0.0
-    gone = np.zeros(frames)
-    alive = np.zeros(frames, bool)
-    alive[life[0] : life[1]] = True
+    area = np.maximum(rows["area"], 1).astype(np.float32)
+    median = np.array([np.median(a[t]) if t.any() else 1.0 for a, t in zip(area, there, strict=True)], np.float32)
+    diameter = 2 * np.sqrt(median / np.pi)
+    both = there[:, 1:] & there[:, :-1]
+    step, jump = np.zeros(rows.shape, np.float32), np.zeros(rows.shape, np.float32)
+    size = np.log(area)
+    step[:, 1:] = np.where(both, _ramp(np.abs(np.diff(size)), *AREA_STEP), 0)
+    moved = np.hypot(np.diff(rows["y"]), np.diff(rows["x"])) / diameter[:, None]
+    usual = np.array([np.median(m[b]) if b.any() else 0.0 for m, b in zip(moved, both, strict=True)], np.float32)
+    jump[:, 1:] = np.where(both, _ramp(moved - usual[:, None], *JUMP), 0)
+    at = np.arange(rows.shape[1])
+    alive = (at >= lives[:, :1]) & (at < lives[:, 1:])
     absent = tracked & ~there & alive & ~np.isin(rows["state"], EXPECTED_ABSENT) & (rows["locked"] == 0)
-    edge = absent.copy()
     # a look is worth it where a cell goes or comes, not on every frame between
-    edge[1:-1] &= ~(absent[:-2] & absent[2:])
-    gone[absent] = 0.3
-    gone[edge] = 1
-    out = {
-        "score": np.where(there & tracked, _ramp(usual_scores[0] - rows["score"], *POOR_SCORE), 0.0),
-        "iou": np.where(there & tracked, _ramp(usual_scores[1] - rows["iou"], *POOR_IOU), 0.0),
-        "step": np.where(both, _ramp(step, *AREA_STEP), 0.0),
-        "off": np.where(there, _ramp(np.abs(np.log(np.maximum(area, 1) / median)), *AREA_OFF), 0.0),
-        "jump": np.where(both, _ramp(moved - usual, *JUMP), 0.0),
-        "doubt": np.where(there, rows["doubt"].astype(float), 0.0),
-        "gone": gone,
-        "person": (rows["review"] == SUSPECT).astype(float),
+    inside = np.zeros_like(absent)
+    inside[:, 1:-1] = absent[:, :-2] & absent[:, 2:]
+    return {
+        "score": np.where(there & tracked, _ramp(usual_scores[0] - rows["score"], *POOR_SCORE), 0),
+        "iou": np.where(there & tracked, _ramp(usual_scores[1] - rows["iou"], *POOR_IOU), 0),
+        "step": step,
+        "off": np.where(there, _ramp(np.abs(size - np.log(median)[:, None]), *AREA_OFF), 0),
+        "jump": jump,
+        "doubt": np.where(there, rows["doubt"], 0).astype(np.float32),
+        "gone": np.where(absent, np.where(inside, np.float32(LONG_GONE), np.float32(1)), np.float32(0)),
+        "person": (rows["review"] == SUSPECT).astype(np.float32),
+        # what was not measured yet says nothing
+        "touching": np.nan_to_num(_ramp(rows["touching"].astype(np.float32), *TOUCHING)),
+        "parts": np.nan_to_num(_ramp(rows["second"].astype(np.float32), *PARTS)),
     }
-    touching, second = np.zeros(frames), np.zeros(frames)
-    for t, shape in seen.items():
-        touching[t], second[t] = shape.touching, shape.second
-    out["touching"], out["parts"] = _ramp(touching, *TOUCHING), _ramp(second, *PARTS)
-    # what the user drew or checked by prompting is not in doubt
-    return {name: np.nan_to_num(value) for name, value in out.items()}
 
 
-def _ramp(value: FloatFrames, none: float, full: float) -> FloatFrames:
+def _ramp(value: npt.NDArray[Any], none: float, full: float) -> FloatFrames:
     """0 up to `none`, 1 from `full` on, straight between; `full` may lie below `none`."""
-    return np.clip((value - none) / (full - none), 0.0, 1.0)
+    return np.clip((value - none) / (full - none), 0.0, 1.0).astype(np.float32)
 
 
 def _reasons(doubts: dict[str, float], rows: Rows, frame: int) -> tuple[str, ...]:
@@ -204,7 +223,9 @@ def _reasons(doubts: dict[str, float], rows: Rows, frame: int) -> tuple[str, ...
     return tuple(words[name] for name in ranked)
 
 
-def _stretches(which: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Runs of true frames, (first, one past the last)."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], which.astype(np.int8), [0]))))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+def _stretches(which: npt.NDArray[np.bool_]) -> list[tuple[int, int, int]]:
+    """Runs of true frames of (N, T): (row, first, one past the last)."""
+    edges = np.diff(np.pad(which, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    row, first = np.nonzero(edges == 1)
+    stop = np.nonzero(edges == -1)[1]
+    return list(zip(row.tolist(), first.tolist(), stop.tolist(), strict=True))

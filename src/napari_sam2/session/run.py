@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.session import runs as label_runs
 from napari_sam2.session.change import Change
-from napari_sam2.session.deltas import LABELS, ROWS
 from napari_sam2.session.document import now
-from napari_sam2.session.errors import Refused, StorageProblem
-from napari_sam2.session.events import Changed
+from napari_sam2.session.errors import Refused
+from napari_sam2.session.frames import write_frame
 from napari_sam2.session.stale import Anchor, BoolFrames
-from napari_sam2.session.table import REVIEWS, STATES, measure_all, pack_change
 from napari_sam2.tracking.plan import Direction, Segment, plan
 
 if TYPE_CHECKING:
@@ -27,10 +24,6 @@ if TYPE_CHECKING:
 
 What = Literal["needed", "stale", "prompted", "all"]
 WHATS: tuple[What, ...] = ("needed", "stale", "prompted", "all")
-UNCHECKED = REVIEWS.index("unchecked")
-PRESENT, HIDDEN = STATES.index("present"), STATES.index("hidden")
-KEPT_STATES = (STATES.index("left"), STATES.index("dead"), STATES.index("divided"))
-"""Where a person said what became of a cell, tracking that finds nothing does not say otherwise."""
 
 
 @dataclass
@@ -168,6 +161,7 @@ def track(
                         break
                     write_frame(session, entry, result, written, made)
                     document.open_frames += 1
+                document.writer.keep_up()
                 yield result
             else:
                 stopped = False
@@ -175,6 +169,7 @@ def track(
             stopped = False
     finally:
         end_run(session, entry, stopped)
+        document.writer.flush()
 
 
 def end_run(session: Session, entry: int | None = None, stopped: bool = True) -> None:
@@ -251,46 +246,3 @@ def _held(work: Work) -> Callable[[int], list[int]]:
         return [cell for cell, wanted in work.wanted.items() if not wanted[frame]]
 
     return held
-
-
-def write_frame(
-    session: Session, entry: int, result: FrameResult, written: list[int], made: dict[int, npt.NDArray[np.uint64]]
-) -> None:
-    """Write one tracked frame: first its changes, then its labels."""
-    document, frame, image = session.document, result.frame, result.labels
-    with document.lock:
-        runs = label_runs.difference(document.labels.read(frame), image)
-        # pixels that a tracked cell won and that were tidied away afterwards stay with their owner
-        stray = (runs[3] == 0) & ~np.isin(runs[2], list(result.scores))
-        label_runs.apply(image, runs[:, stray], forward=False)
-        runs = runs[:, ~stray]
-        changed = label_runs.cells_in(document.labels.stage(entry, frame, image, runs))
-        cells = [c for c in sorted(changed | set(written)) if c in document.cells]
-        rows = [document.cells[c].row for c in cells]
-        before = document.table.block(rows, frame, frame + 1)
-        after = before.copy()
-        column = after[:, 0]
-        column["area"], column["y"], column["x"] = measure_all(image, cells)
-        place = {cell: i for i, cell in enumerate(cells)}
-        at = np.array([place[cell] for cell in written])
-        own = column[at]
-        own["score"] = [result.scores[cell] for cell in written]
-        own["iou"] = [result.ious.get(cell, 0.0) for cell in written]
-        own["made"] = [made[cell][frame] for cell in written]
-        own["doubt"] = [cell in result.suspects for cell in written]
-        own["review"] = UNCHECKED
-        kept = np.isin(own["state"], KEPT_STATES) & (own["area"] == 0)
-        own["state"] = np.where(own["area"] > 0, PRESENT, np.where(kept, own["state"], HIDDEN))
-        column[at] = own
-        records = [(ROWS, frame, pack_change(rows, frame, before, after))]
-        if runs.size:
-            records.append((LABELS, frame, label_runs.to_bytes(runs)))
-        try:
-            document.deltas.append(entry, records)
-        except BaseException:
-            document.labels.drop_frame(entry, frame)
-            raise
-        document.table.put(rows, frame, after)
-        with suppress(StorageProblem):  # it is in the delta file, and stays pending until there is room
-            document.labels.commit(entry, [frame])
-    session.emit(Changed("track", frozenset(cells), frame, frame + 1, labels=True))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,29 +17,26 @@ from napari_sam2.session.divisions import Proposal, accept, find_divisions, reje
 from napari_sam2.session.document import Document
 from napari_sam2.session.encode import Said
 from napari_sam2.session.engine import Engine, EngineMaker, TrackerEngine
-from napari_sam2.session.errors import Refused
 from napari_sam2.session.events import Changed, Signal
 from napari_sam2.session.history import History
 from napari_sam2.session.labels import LabelStore
-from napari_sam2.session.preview import preview
 from napari_sam2.session.review import Suspect, find_suspects
-from napari_sam2.session.run import What, end_run, find_work, track
+from napari_sam2.session.run import end_run
+from napari_sam2.session.saving import Progress
+from napari_sam2.session.saving import settle as settle_frames
 from napari_sam2.session.script import make_script, save_script
-from napari_sam2.session.stale import Anchor, Stale
+from napari_sam2.session.sisters import Sisters
+from napari_sam2.session.stale import Stale
 from napari_sam2.session.table import Rows
+from napari_sam2.session.tracking import Tracking
 from napari_sam2.session.verbs import Verbs
 from napari_sam2.tracking.movie import Movie
-from napari_sam2.tracking.plan import Direction
-from napari_sam2.tracking.prompts import PromptBook
-
-if TYPE_CHECKING:
-    from napari_sam2.tracking import FrameResult
 
 SAVE_EVERY = 200
 """Lines of the log after which the readable tables are written again; until then opening follows the log."""
 
 
-class Session(History, Verbs):
+class Session(History, Tracking, Verbs):
     """A session on a movie; made by `new_session` and `open_session`, closed by ``close()`` or a ``with`` block.
 
     Everything is saved at once, by itself. Actions are methods (`Verbs`); each is one step that `undo` takes back.
@@ -76,6 +72,7 @@ class Session(History, Verbs):
         self.movie = movie
         self.changed: Signal[Changed] = Signal()
         self.stale_index = Stale(document)
+        self.sisters = Sisters(self)
         self._owner = owner
         self._make_engine = make_engine
         self._close_movie = close_movie
@@ -139,98 +136,6 @@ class Session(History, Verbs):
         found = {c: np.flatnonzero(self.stale_index.of(c).stale) for c in wanted}
         return {c: frames for c, frames in found.items() if frames.size}
 
-    # tracking -----------------------------------------------------------------------------------------------------
-
-    @property
-    def engine(self) -> Engine:
-        """The tracker, made when first needed."""
-        if self._engine is None:
-            if self.movie is None:
-                raise Refused("the session was opened without its movie: open it with movie=...")
-            self._engine = self._make_engine(self.movie, self.document.meta, self.document.labels)
-            known = self.document.meta["model"].get("hash")
-            if known and self._engine.weights_hash != known:
-                name, found, self._engine = self.document.meta["model"]["name"], self._engine.weights_hash, None
-                raise Refused(
-                    f"the weights of model {name!r} are not those the session was made with ({found[:12]}... not "
-                    f"{known[:12]}...): choose it again with set_options(model=...), and everything is tracked afresh"
-                )
-        return self._engine
-
-    @property
-    def computes_on(self) -> str | None:
-        """Device and precision in use, such as ``"cpu, bfloat16"``; None before the tracker was needed."""
-        return getattr(self._engine, "computes_on", None)
-
-    def track(
-        self,
-        cells: Iterable[int] | None = None,
-        frames: tuple[int, int] | None = None,
-        direction: Direction = "both",
-        what: What = "needed",
-        *,
-        stop_after: int | None = None,
-        join: bool = False,
-    ) -> Iterator[FrameResult]:
-        """Track cells; yields each frame when it is saved. One step of the history, whatever it took.
-
-        Parameters
-        ----------
-        cells
-            Which cells; all that have prompts when None.
-        frames
-            (first, one past the last) frame; all when None.
-        direction
-            ``"both"``, ``"forward"`` or ``"backward"``.
-        what
-            ``"needed"``: stale frames and those never tracked. ``"stale"``: only stale ones. ``"prompted"``: of what is
-            needed, only the prompted frames themselves. ``"all"``: everything again.
-        stop_after
-            Stop after so many frames, as closing the generator would.
-        join
-            Be part of the step before: `undo` takes back both.
-
-        Notes
-        -----
-        Frames that are as they should be are not written again, locked ones never change, and other cells' pixels
-        change only where a tracked cell's logits win.
-        """
-        return track(self, cells, frames, direction, what, stop_after, join)
-
-    def run(self, cells: Iterable[int] | None = None, frames: tuple[int, int] | None = None, **options: Any) -> int:
-        """Track to the end; as `track`, but returns the number of frames that were written."""
-        return sum(1 for _ in self.track(cells, frames, **options))
-
-    def preview(self, frame: int, cells: Iterable[int]) -> list[int]:
-        """Segment cells on a frame that they are prompted on, as part of the steps that prompted them.
-
-        For a thread beside the one that acts: see `session.preview`. Returns the cells whose masks were written.
-        """
-        return preview(self, frame, cells)
-
-    def stop_tracking(self) -> None:
-        """End a run that another thread is in, at once: what is saved stays, and its generator ends by itself.
-
-        Actions can follow without waiting for the frame that is being computed; that frame is left out.
-        """
-        end_run(self)
-
-    def cost(self, cells: Iterable[int] | None = None, frames: tuple[int, int] | None = None, **options: Any) -> int:
-        """How many masks tracking would write."""
-        return find_work(self, cells, frames, options.get("direction", "both"), options.get("what", "needed")).frames
-
-    def make_book(self, anchors: Mapping[int, Mapping[int, Anchor]]) -> PromptBook:
-        """A book of prompts as the tracker takes them."""
-        book = PromptBook(self.document.frames, self.document.frame_shape)
-        for cell, found in anchors.items():
-            for frame, anchor in found.items():
-                book.put(cell, frame, anchor.prompts)
-        return book
-
-    def fill_prompts(self) -> None:
-        """Bring the tracker's prompts up to date."""
-        self.stale_index.fill(self.engine.prompts, sorted(self.document.cells))
-
     # what it tells -----------------------------------------------------------------------------------------------
 
     def script(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -273,44 +178,43 @@ class Session(History, Verbs):
                 files.save_tables(self.document)
                 self._saved_at = len(self.document.journal)
 
-    def settle(self, seconds: float | None = None) -> int:
+    def settle(self, seconds: float | None = None, progress: Progress | None = None) -> int:
         """Write label frames that an action on whole tracks has only noted so far.
 
         Parameters
         ----------
         seconds
             Stop after this time; None writes all.
+        progress
+            Called with (frames done, frames in all) after each; returning False stops.
 
         Returns
         -------
         int
-            How many frames are still pending.
+            How many frames are still pending. They are safe all the same; only other programs do not see them yet.
         """
-        until = None if seconds is None else time.monotonic() + seconds
-        pending = [] if self.document.read_only else self.labels.pending
-        for i, frame in enumerate(pending):
-            if until is not None and time.monotonic() >= until:
-                return len(pending) - i
-            with self.document.lock:
-                self.labels.settle(frame)
-        return 0
+        return settle_frames(self.document, seconds, progress)
 
-    def close(self, *, settle: bool = True) -> None:
+    def close(self, *, settle: bool = True, progress: Progress | None = None) -> None:
         """Write what is pending, bring the files up to date and let go of the folder.
 
         Parameters
         ----------
         settle
-            Write pending label frames, so that other programs see them. The session itself does not need it.
+            Write pending label frames, so that other programs see them: some milliseconds for each frame that actions
+            on whole tracks have changed since they were written last. The session itself does not need it.
+        progress
+            As for `settle`; returning False leaves the rest pending.
         """
         if self._closed:
             return
         self._closed = True
         try:
-            if self.document.open_entry is None:
-                if settle:
-                    self.settle()
-                self.save()
+            end_run(self)
+            self.document.writer.flush()
+            if settle:
+                settle_frames(self.document, None, progress, measure=False)
+            self.save()
         finally:
             self.document.read_only = True
             self._engine = None

@@ -1,4 +1,4 @@
-"""What is known of every cell on every frame: scores, area, place, state, lock, and what its pixels were made from."""
+"""What is known of every cell on every frame: scores, area, place, shape, state, lock, and what it was made from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.session.shapes import Shapes
 from napari_sam2.session.zarr_files import ChunkedArray
 
 #: Life of a cell on a frame.
@@ -15,7 +16,7 @@ STATES = ("none", "present", "hidden", "left", "dead", "divided")
 #: What a person has said about it.
 REVIEWS = ("unchecked", "checked", "suspect")
 
-ROW = np.dtype(
+ROW_1 = np.dtype(
     [
         ("score", "<f4"),  # object score, 0..1
         ("iou", "<f4"),  # predicted IoU, 0..1
@@ -29,7 +30,18 @@ ROW = np.dtype(
         ("made", "<u8"),  # digest of the prompts its pixels come from (`stale`); 0: never tracked
     ]
 )
+"""One cell on one frame in layout version 1."""
+ROW = np.dtype(
+    [
+        *[(name, ROW_1[name]) for name in ROW_1.names or ()],
+        ("second", "<f2"),  # share of its pixels in its second largest part; NaN: not measured yet
+        ("touching", "<f2"),  # share of its border that lies against other cells; NaN: not measured yet
+    ]
+)
 """One cell on one frame. All zero: nothing is known, the cell was never there."""
+SHAPE = ("second", "touching")
+"""Columns that pixels alone decide, those of neighbours too. They follow an action on whole tracks when the frames are
+written, and are not part of what undo brings back: they are measured again."""
 
 GIVEN = 1
 """`made` of pixels that were neither tracked nor prompted: taken over from a segmentation."""
@@ -38,7 +50,6 @@ CHUNK_ROWS = 16
 FIRST_CAPACITY = 16
 
 Rows = npt.NDArray[np.void]
-Floats = npt.NDArray[np.float64]
 
 
 class Table:
@@ -119,22 +130,55 @@ class Table:
 
 
 HEAD = np.dtype("<i4")
+LAYOUT_1, LAYOUT_2 = 0, 1
+"""How records are packed: as `ROW_1`, as `ROW`."""
 
 
 def pack_change(rows: Sequence[int], first: int, before: Rows, after: Rows) -> bytes:
     """Bytes of a change of (cells, frames) records: four int32 head numbers, the rows, the records before and after."""
-    head = np.array([len(rows), first, before.shape[1], 0, *rows], HEAD)
+    head = np.array([len(rows), first, before.shape[1], LAYOUT_2, *rows], HEAD)
     return head.tobytes() + before.tobytes() + after.tobytes()
 
 
 def unpack_change(data: bytes) -> tuple[list[int], int, Rows, Rows]:
-    """Undo `pack_change`."""
-    count, first, length, _ = np.frombuffer(data, HEAD, 4).tolist()
+    """Undo `pack_change`; reads what version 1 packed too."""
+    count, first, length, layout = np.frombuffer(data, HEAD, 4).tolist()
+    if layout not in (LAYOUT_1, LAYOUT_2):
+        raise ValueError(f"records of an unknown layout {layout}")
+    packed = ROW_1 if layout == LAYOUT_1 else ROW
     rows = np.frombuffer(data, HEAD, count, 16).tolist()
     start, size = 16 + 4 * count, count * length
-    before = np.frombuffer(data, ROW, size, start).reshape(count, length)
-    after = np.frombuffer(data, ROW, size, start + size * ROW.itemsize).reshape(count, length)
-    return rows, first, before, after
+    before = np.frombuffer(data, packed, size, start).reshape(count, length)
+    after = np.frombuffer(data, packed, size, start + size * packed.itemsize).reshape(count, length)
+    return (
+        (rows, first, _brought_up(before), _brought_up(after)) if layout == LAYOUT_1 else (rows, first, before, after)
+    )
+
+
+def _brought_up(block: Rows) -> Rows:
+    """Records of version 1 as they are now; shapes were not measured then."""
+    out = np.zeros(block.shape, ROW)
+    for name in ROW_1.names or ():
+        out[name] = block[name]
+    forget_shapes(out, block["area"] > 0)
+    return out
+
+
+def forget_shapes(block: Rows, where: npt.NDArray[np.bool_]) -> None:
+    """Note that shapes are to be measured again, in place."""
+    for name in SHAPE:
+        block[name][where] = np.nan
+
+
+def put_shapes(column: Rows, found: Shapes) -> None:
+    """Write measurements (N,) into the records (N,) of the same cells on one frame, in place."""
+    for name in ("area", "y", "x", *SHAPE):
+        column[name] = getattr(found, name)
+
+
+def differing(column: Rows, found: Shapes) -> npt.NDArray[np.bool_]:
+    """Which records (N,) of cells on a frame have other shapes than were measured, or none."""
+    return np.logical_or(*[column[name] != getattr(found, name).astype(np.float16) for name in SHAPE])
 
 
 def code(names: Iterable[str], name: str, what: str) -> int:
@@ -143,37 +187,3 @@ def code(names: Iterable[str], name: str, what: str) -> int:
     if name not in known:
         raise ValueError(f"{what} must be one of {', '.join(known)}; got {name!r}")
     return known.index(name)
-
-
-def measure(image: npt.NDArray[np.int32], cells: Iterable[int]) -> dict[int, tuple[int, float, float]]:
-    """Area and centroid (y, x) in pixels of some cells of a label image (Y, X); area 0 at (0, 0) for absent ones."""
-    wanted = sorted(set(cells))
-    area, y, x = measure_all(image, wanted)
-    return dict(zip(wanted, zip(area.tolist(), y.tolist(), x.tolist(), strict=True), strict=True))
-
-
-def measure_all(image: npt.NDArray[np.int32], cells: Sequence[int]) -> tuple[Floats, Floats, Floats]:
-    """Areas and centroids, (N,) each, of cells in ascending order; see `measure`."""
-    wanted = np.asarray(cells, np.int64)
-    n = len(wanted)
-    if not n:
-        return np.zeros(0), np.zeros(0), np.zeros(0)
-    at = np.flatnonzero(image)
-    ids = image.reshape(-1)[at]
-    low, high = int(wanted[0]), int(wanted[-1])
-    if n == 1:
-        at = at[ids == low]
-        slot = np.zeros(len(at), np.int64)
-    elif int(ids.max(initial=high)) < 1 << 20:
-        slot_of = np.full(max(high, int(ids.max(initial=0))) + 1, n, np.int64)
-        slot_of[wanted] = np.arange(n)
-        slot = slot_of[ids]
-    else:
-        slot = np.minimum(np.searchsorted(wanted, ids), n - 1)
-        slot = np.where(wanted[slot] == ids, slot, n)
-    y = at // image.shape[1]
-    x = at - y * image.shape[1]
-    count = np.bincount(slot, minlength=n + 1)[:n].astype(float)
-    some = np.maximum(count, 1)
-    sums = [np.bincount(slot, v, minlength=n + 1)[:n] / some for v in (y, x)]
-    return count, sums[0], sums[1]

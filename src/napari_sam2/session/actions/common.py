@@ -13,7 +13,8 @@ from napari_sam2.session.change import Change
 from napari_sam2.session.document import Document, now
 from napari_sam2.session.encode import Said
 from napari_sam2.session.errors import Refused
-from napari_sam2.session.table import REVIEWS, ROW, STATES, Rows, measure
+from napari_sam2.session.shapes import Shapes, shapes
+from napari_sam2.session.table import REVIEWS, ROW, STATES, Rows, differing, put_shapes
 from napari_sam2.tracking.prompts import FramePrompts, MaskCrop
 
 if TYPE_CHECKING:
@@ -110,17 +111,25 @@ def write_image(
         Cells whose pixels the user gave, and what these are made from now.
     """
     document = session.document
-    cells = sorted((change.image(frame, image) | set(by_hand)) & set(document.cells))
-    sizes = measure(image, cells)
-    for cell in cells:
+    found = shapes(image)
+    cells = (change.image(frame, image) | set(by_hand)) & set(document.cells)
+    cells |= beside(document, frame, found)
+    for cell in sorted(cells):
         block = document.table.block([document.cells[cell].row], frame, frame + 1)
+        put_shapes(block[:, 0], found.of([cell]))
         record = block[0, 0]
-        record["area"], record["y"], record["x"] = sizes[cell]
         if cell in by_hand:
             record["score"] = record["iou"] = 1.0
             record["state"], record["review"], record["doubt"] = PRESENT, UNCHECKED, 0
             record["made"] = by_hand[cell]
         change.rows([cell], frame, block)
+
+
+def beside(document: Document, frame: int, found: Shapes) -> set[int]:
+    """Cells whose shape on a frame is not what the table says: those that others have come to, or gone from."""
+    cells = [int(c) for c in found.cells if int(c) in document.cells]
+    column = document.table.data[[document.cells[c].row for c in cells], frame]
+    return {cells[i] for i in np.flatnonzero(differing(column, found.of(cells)))}
 
 
 def extend_life(change: Change, cell: int, frame: int, force: bool) -> None:

@@ -21,7 +21,7 @@ from napari_sam2.session.actions.common import (
 from napari_sam2.session.cells import descends
 from napari_sam2.session.change import Change
 from napari_sam2.session.errors import Refused
-from napari_sam2.session.table import Rows
+from napari_sam2.session.table import Rows, forget_shapes
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
@@ -127,4 +127,5 @@ def _sum(mine: Rows, theirs: Rows) -> Rows:
     out["area"] = np.where(both, total, out["area"])
     for name in ("score", "iou"):
         out[name] = np.where(both, np.minimum(mine[name], theirs[name]), out[name])
+    forget_shapes(out, both)  # until the frames are written: whether the two hang together, only their pixels say
     return out

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_sam2.session.actions.common import drawn
+from napari_sam2.session.actions.common import beside, drawn
 from napari_sam2.session.errors import Refused
-from napari_sam2.session.table import GIVEN, STATES, measure
+from napari_sam2.session.shapes import shapes
+from napari_sam2.session.table import GIVEN, STATES, put_shapes
 from napari_sam2.tracking.prompts import MaskCrop
 
 if TYPE_CHECKING:
@@ -68,16 +69,16 @@ def take_over(session: Session, labels: Any, frames: Iterable[int] | None, promp
             image[where] = mapped[np.searchsorted(found, given[where])]
             change.image(frame, image)
             here = [number_of[int(old)] for old in found if old]
-            rows = [document.cells[c].row for c in here]
-            block = document.table.block(rows, frame, frame + 1)
-            sizes = measure(image, here)
-            for i, cell in enumerate(here):
-                record = block[i, 0]
-                record["area"], record["y"], record["x"] = sizes[cell]
-                record["score"] = record["iou"] = 1.0
-                record["made"], record["state"] = GIVEN, STATES.index("present")
-            if here:
-                change.rows(here, frame, block)
+            measured = shapes(image)
+            touched = sorted(beside(document, frame, measured) - set(here))
+            for which, taken in ((here, True), (touched, False)):
+                if which:
+                    block = document.table.block([document.cells[c].row for c in which], frame, frame + 1)
+                    put_shapes(block[:, 0], measured.of(which))
+                    if taken:
+                        block["score"] = block["iou"] = 1.0
+                        block["made"], block["state"] = GIVEN, STATES.index("present")
+                    change.rows(which, frame, block)
             for cell in here if prompts == "all" else []:
                 change.prompt(cell, frame, drawn(MaskCrop.of(image == cell), "taken over"))
             for old in new if prompts == "first" else []:

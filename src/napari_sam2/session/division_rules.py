@@ -1,0 +1,289 @@
+"""Rules that recognise a division in the measurements of tracks; none of them reads an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+if TYPE_CHECKING:
+    from napari_sam2.session.session import Session
+
+LASTING = 3
+"""Frames that two parts, or a new track, have to last."""
+SECOND_PART = 0.2
+"""Share of the mask that the smaller of two parts has at least."""
+NEAR = 1.2
+"""Distance, in the mother's diameters, within which a daughter appears."""
+SHRINK = 0.85
+"""Share of the mother's area that the daughter who carries on her number has at most."""
+TOGETHER = (0.45, 1.8)
+"""Area of both daughters together in mothers' areas, least and most."""
+ONE_BODY = 0.56
+"""Distance of the centroids of two masks, in diameters of both together, under which they are parts of one cell: two
+halves of a disc are at 0.42, two equal discs that touch at 0.71."""
+SHARING_TOUCH = 0.05
+"""Share of its border that a cell has in common with others at least, where it shares a body with one of them."""
+CERTAIN_PARTING = 0.5
+"""Growth of that distance at the division that makes it certain."""
+GAIN = 1.15
+"""Growth of both daughters together, from one frame to the next, that marks the division."""
+LEAST = 0.1
+"""Certainty under which nothing is proposed."""
+SHRED, BODY = 0.3, 0.5
+"""Share of its usual area under which a mask is only a shred, and from which on it is the cell."""
+
+FloatFrames = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A division to accept or reject.
+
+    Parameters
+    ----------
+    mother
+        The cell that divides. None where both daughters were tracked back onto her, and share her pixels.
+    frame
+        First frame of the daughters.
+    daughters
+        Numbers of the daughters: the mother's own number where she seems to go on as one of them, and twice where her
+        mask is in two parts, or where nobody tracks the other daughter.
+    certainty
+        0..1, for ranking.
+    reason
+        In words.
+    place
+        (y, x) of a daughter that nobody tracks; None for others.
+    """
+
+    mother: int | None
+    frame: int
+    daughters: tuple[int, int]
+    certainty: float
+    reason: str
+    place: tuple[float, float] | None = None
+
+    @property
+    def key(self) -> int:
+        """The cell by which it is noted as rejected."""
+        return self.daughters[0] if self.mother is None else self.mother
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Measurements of all cells, (N, T) each; what the rules go by.
+
+    Parameters
+    ----------
+    cells
+        Their numbers.
+    free
+        (N,) whether a cell has no mother yet.
+    stop
+        (N,) one past the last frame of its life.
+    area, y, x, second, touching
+        As in the table.
+    """
+
+    cells: list[int]
+    free: npt.NDArray[np.bool_]
+    stop: npt.NDArray[np.int64]
+    area: FloatFrames
+    y: FloatFrames
+    x: FloatFrames
+    second: FloatFrames
+    touching: FloatFrames
+
+    @classmethod
+    def of(cls, session: Session) -> Tracks:
+        """Of all cells of a session."""
+        document = session.document
+        with document.lock:
+            records = [document.cells[c] for c in sorted(document.cells)]
+            rows = [r.row for r in records]
+            columns = [document.table.data[n][rows].astype(np.float32) for n in ("area", "y", "x")]
+            shape = [np.nan_to_num(document.table.data[n][rows].astype(np.float32)) for n in ("second", "touching")]
+            free = np.array([r.parent is None for r in records], bool)
+            stop = np.array([r.life(document.frames)[1] for r in records], np.int64)
+        return cls([r.id for r in records], free, stop, *columns, *shape)
+
+    @property
+    def frames(self) -> int:
+        """Length of the movie."""
+        return self.area.shape[1]
+
+
+def fit(before: float, one: float, other: float, off: float) -> float:
+    """How well two cells fit as daughters of one, 0..1.
+
+    Parameters
+    ----------
+    before, one, other
+        Areas of the mother and of the two.
+    off
+        Distance of the middle between the two from the mother's place, in her diameters.
+    """
+    together, balance = (one + other) / before, min(one, other) / max(one, other)
+    if not TOGETHER[0] <= together <= TOGETHER[1]:
+        return 0.0
+    return float(np.exp(-((off / 0.5) ** 2)) * np.exp(-((np.log(together) / 0.6) ** 2)) * (0.4 + 0.6 * balance))
+
+
+def sharing(tracks: Tracks) -> list[Proposal]:
+    """Pairs of tracks that share the pixels of one cell, and from some frame on are two."""
+    found = []
+    for a, b in sorted(_close_pairs(tracks)):
+        first, second = tracks.area[a], tracks.area[b]
+        both = (first > 0) & (second > 0)
+        whole = 2 * np.sqrt(np.maximum(first + second, 1) / np.pi)
+        away = np.hypot(tracks.y[a] - tracks.y[b], tracks.x[a] - tracks.x[b])
+        apart = np.where(both, away / whole, 0.0)
+        frame = _parting(apart, both, (first > 0) | (second > 0))
+        if frame is None:
+            continue
+        before, after = apart[max(0, frame - LASTING) : frame], apart[frame : frame + LASTING]
+        certainty = float(np.clip((after.mean() - before.mean()) / CERTAIN_PARTING, 0, 1))
+        frame = _gain(first + second, frame)
+        one, other = tracks.cells[a], tracks.cells[b]
+        reason = f"cells {one} and {other} share one cell's pixels before frame {frame}"
+        found.append(Proposal(None, frame, (one, other), certainty, reason))
+    return found
+
+
+def _gain(area: FloatFrames, frame: int) -> int:
+    """The frame, from this one on, on which two masks gain most: while they share one cell, each is too small."""
+    ahead = area[frame - 1 : frame + LASTING + 1]
+    growth = ahead[1:] / np.maximum(ahead[:-1], 1)
+    return frame + int(growth.argmax()) if growth.max() > GAIN else frame
+
+
+def _close_pairs(tracks: Tracks) -> set[tuple[int, int]]:
+    """Pairs of rows whose centroids lie within one body on some frame."""
+    from scipy.spatial import cKDTree
+
+    found: set[tuple[int, int]] = set()
+    could = (tracks.area > 0) & (tracks.touching >= SHARING_TOUCH) & tracks.free[:, None]
+    for t in range(0, tracks.frames, LASTING - 1):
+        there = np.flatnonzero(could[:, t])
+        if len(there) < 2:
+            continue
+        area, place = tracks.area[there, t], np.stack([tracks.y[there, t], tracks.x[there, t]], 1)
+        near = cKDTree(place).query_pairs(ONE_BODY * 2 * np.sqrt(2 * area.max() / np.pi), output_type="ndarray")
+        if len(near):
+            a, b = near.T
+            reach = ONE_BODY * 2 * np.sqrt((area[a] + area[b]) / np.pi)
+            close = near[np.hypot(*(place[a] - place[b]).T) <= reach]
+            found.update((int(there[i]), int(there[j])) for i, j in close)
+    return found
+
+
+def _parting(apart: FloatFrames, both: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]) -> int | None:
+    """The frame from which a pair is two lastingly, after having been one lastingly; None where there is none."""
+    one, two = (apart < ONE_BODY) & known, (apart >= ONE_BODY) & both
+    frames = len(apart)
+    starts = np.flatnonzero(two[1:] & ~two[:-1]) + 1
+    for t in starts[starts <= frames - LASTING].tolist():
+        past = slice(max(0, t - LASTING), t)
+        if two[t : t + LASTING].all() and one[past].all() and both[past].any():
+            return int(t)
+    return None
+
+
+def births(tracks: Tracks) -> dict[int, int]:
+    """The frame on which each track without a mother really begins, by its place in the list.
+
+    From then on it is there, before it was not, or only in shreds. Tracks that are there from the first frame on, or
+    come and go, are left out.
+    """
+    found: dict[int, int] = {}
+    if tracks.frames < LASTING:
+        return found
+    lasting = np.asarray(sliding_window_view(tracks.area > 0, LASTING, axis=1).all(axis=2))
+    for row in np.flatnonzero(tracks.free):
+        area = tracks.area[row]
+        for t in np.flatnonzero(lasting[row]).tolist():
+            usual = float(np.median(area[t : t + 2 * LASTING]))
+            if area[t] < BODY * usual:
+                continue
+            if t > 0 and (area[:t] < SHRED * usual).mean() > 0.7 and area[t - 1] < SHRED * usual:
+                found[int(row)] = int(t)
+            break
+    return found
+
+
+def meeting(tracks: Tracks) -> list[Proposal]:
+    """Tracks that begin where another one shrinks: seen backwards, two that become one."""
+    found = []
+    for born, frame in births(tracks).items():
+        before, now = tracks.area[:, frame - 1], tracks.area[:, frame]
+        could = (before > 0) & (now > 0) & (tracks.stop > frame)
+        could[born] = False
+        # the mask may need a frame or two to let go of the other daughter
+        later = tracks.area[:, frame : frame + 2]
+        least = np.where(later > 0, later, np.inf).min(1)
+        diameter = 2 * np.sqrt(np.maximum(before, 1) / np.pi)
+        y, x = tracks.y[:, frame - 1], tracks.x[:, frame - 1]
+        away = np.hypot(tracks.y[born, frame] - y, tracks.x[born, frame] - x) / diameter
+        for mother in np.flatnonzero(could & (away <= NEAR) & (least <= SHRINK * before)).tolist():
+            middle = (tracks.y[[born, mother], frame].mean(), tracks.x[[born, mother], frame].mean())
+            off = float(np.hypot(middle[0] - y[mother], middle[1] - x[mother]) / diameter[mother])
+            certainty = fit(float(before[mother]), float(least[mother]), float(tracks.area[born, frame]), off)
+            if certainty >= LEAST:
+                one, other = tracks.cells[mother], tracks.cells[born]
+                reason = f"cell {other} begins beside cell {one}, which shrinks on frame {frame}"
+                found.append(Proposal(one, frame, (one, other), certainty, reason))
+    return found
+
+
+def two_births(tracks: Tracks) -> list[Proposal]:
+    """Two tracks that begin together where another was: whatever becomes of that one, it has divided.
+
+    Her mask may vanish, or live on upon one of the daughters.
+    """
+    found = []
+    began = births(tracks)
+    for a, first in began.items():
+        for b, second in began.items():
+            if a >= b or abs(first - second) >= LASTING:
+                continue
+            frame = min(first, second)
+            both = max(first, second)
+            before = tracks.area[:, frame - 1]
+            middle = (tracks.y[[a, b], both].mean(), tracks.x[[a, b], both].mean())
+            diameter = 2 * np.sqrt(np.maximum(before, 1) / np.pi)
+            off = np.hypot(tracks.y[:, frame - 1] - middle[0], tracks.x[:, frame - 1] - middle[1]) / diameter
+            off[(before == 0) | (tracks.stop <= frame - 1)] = np.inf
+            off[[a, b]] = np.inf
+            mother = int(np.argmin(off))
+            if off[mother] > NEAR:
+                continue
+            apart = np.hypot(tracks.y[a, both] - tracks.y[b, both], tracks.x[a, both] - tracks.x[b, both])
+            if apart > 2 * NEAR * diameter[mother]:
+                continue
+            areas = float(before[mother]), float(tracks.area[a, both]), float(tracks.area[b, both])
+            certainty = fit(*areas, float(off[mother]))
+            if certainty >= LEAST:
+                who, one, other = (tracks.cells[i] for i in (mother, a, b))
+                reason = f"cells {one} and {other} begin on frame {frame} where cell {who} was"
+                found.append(Proposal(who, frame, (one, other), certainty, reason))
+    return found
+
+
+def in_two(tracks: Tracks) -> list[Proposal]:
+    """Masks that fall into two parts and stay so."""
+    found: list[Proposal] = []
+    apart = tracks.second >= SECOND_PART
+    if tracks.frames <= LASTING:
+        return found
+    lasting = sliding_window_view(apart[:, 1:], LASTING, axis=1).all(2)
+    starts = lasting & ~apart[:, : lasting.shape[1]] & (tracks.area[:, : lasting.shape[1]] > 0)
+    for row, before in zip(*np.nonzero(starts), strict=True):
+        t, cell = int(before) + 1, tracks.cells[row]
+        balance = float(tracks.second[row, t : t + LASTING].mean()) / 0.5
+        reason = f"the mask of cell {cell} falls into two parts on frame {t}, and stays so"
+        found.append(Proposal(cell, t, (cell, cell), min(1.0, 0.4 + 0.6 * balance), reason))
+    return found

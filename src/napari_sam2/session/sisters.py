@@ -1,0 +1,204 @@
+"""Divisions that nobody ended: the mother's track lives on upon one daughter, and nobody tracks the other.
+
+In the measurements such a mother halves from one frame to the next, lastingly, and moves aside. That alone happens to
+poor masks too. So the movie is asked, on the few frames that come into question: the other half has to be there, as
+bright as the half that is tracked, on the other side of where the mother was, where no cell lies and where nothing but
+the mother was on the frame before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+from napari_sam2.session.division_rules import LASTING, LEAST, NEAR, SECOND_PART, SHRED, SHRINK, Proposal, Tracks, fit
+
+if TYPE_CHECKING:
+    from napari_sam2.session.session import Session
+
+HALVED = (0.25, 0.78)
+"""Share of the mother's area that the daughter who carries on her number has, least and most."""
+ASIDE = 0.12
+"""Distance that the track moves at the division at least, in the mother's diameters."""
+REACH = 1.6
+"""Distance from the mother's place up to which the movie is looked at, in her diameters."""
+BRIGHT = 0.5
+"""A pixel belongs to a cell where it lies above this share of the way from the background to the tracked daughter."""
+CONTRAST = 3.0
+"""Difference of the tracked daughter from the background, in spreads of the background, from which on cells can be told
+from it by their brightness."""
+ALREADY = 0.4
+"""Share of the other half that may have been another, unclicked cell on the frame before."""
+MOST = 60
+"""Halvings that the movie is asked about at most; the clearest ones."""
+
+Float = npt.NDArray[np.float32]
+Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Halving:
+    row: int
+    frame: int
+    clear: float
+
+
+class Sisters:
+    """Finds daughters that nobody tracks; remembers what it has looked at.
+
+    Parameters
+    ----------
+    session
+        The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[tuple[int, ...], Proposal | None] = {}
+
+    def find(self, tracks: Tracks) -> list[Proposal]:
+        """Propose divisions of which one daughter is not tracked; none where the movie is not at hand."""
+        if self._session.movie is None:
+            return []
+        known: dict[tuple[int, ...], Proposal | None] = {}
+        for halving in sorted(halvings(tracks), key=lambda h: -h.clear)[:MOST]:
+            key = self._key(tracks.cells[halving.row], halving.frame)
+            known[key] = self._known[key] if key in self._known else self._look(tracks, halving)
+        self._known = known
+        return [p for p in known.values() if p is not None]
+
+    def _key(self, cell: int, frame: int) -> tuple[int, ...]:
+        """Stands for the masks that matter: those of the cell on the frame and before it."""
+        row = self._session.document.table.row(self._session.document.cells[cell].row)
+        about = row[frame - 1 : frame + 1]
+        return (cell, frame, *about["made"].tolist(), *about["area"].tolist())
+
+    def _look(self, tracks: Tracks, halving: _Halving) -> Proposal | None:
+        """Look at the movie around a halving."""
+        row, t = halving.row, halving.frame
+        cell, area = tracks.cells[row], float(tracks.area[row, t - 1])
+        centre = float(tracks.y[row, t - 1]), float(tracks.x[row, t - 1])
+        diameter = 2 * np.sqrt(area / np.pi)
+        before, now = (self._around(f, centre, REACH * diameter) for f in (t - 1, t))
+        sister = find_sister(before, now, cell, area)
+        if sister is None:
+            return None
+        y, x, size = sister
+        corner = self._corner(centre, REACH * diameter)
+        place = y + corner[0], x + corner[1]
+        middle = (place[0] + tracks.y[row, t]) / 2, (place[1] + tracks.x[row, t]) / 2
+        off = float(np.hypot(middle[0] - centre[0], middle[1] - centre[1]) / diameter)
+        certainty = fit(area, float(tracks.area[row, t]), size, off)
+        if certainty < LEAST:
+            return None
+        reason = f"cell {cell} halves on frame {t}, and beside it lies a cell that nobody tracks"
+        return Proposal(cell, t, (cell, cell), certainty, reason, (float(place[0]), float(place[1])))
+
+    def _corner(self, centre: tuple[float, float], reach: float) -> tuple[int, int]:
+        return max(0, int(centre[0] - reach)), max(0, int(centre[1] - reach))
+
+    def _around(self, frame: int, centre: tuple[float, float], reach: float) -> tuple[Float, npt.NDArray[np.int32]]:
+        """Intensities and labels around a place."""
+        top, left = self._corner(centre, reach)
+        part = np.s_[top : int(centre[0] + reach) + 1, left : int(centre[1] + reach) + 1]
+        movie = self._session.movie
+        assert movie is not None
+        raw = movie.raw(frame)
+        pairs = zip(movie.channels, movie.limits, strict=True)
+        planes = [(raw[c][part].astype(np.float32) - low) / (high - low) for c, (low, high) in pairs]
+        return np.mean(planes, axis=0), self._session.labels.look(frame)[part]
+
+
+def halvings(tracks: Tracks) -> list[_Halving]:
+    """Frames on which a track loses about half its area lastingly, and moves aside."""
+    area, frames = tracks.area, tracks.frames
+    if frames < 2 * LASTING:
+        return []
+    windows = np.median(sliding_window_view(area, LASTING, axis=1), axis=2)
+    whole = sliding_window_view(area > 0, 2 * LASTING, axis=1).all(2)
+    before, after = windows[:, :-LASTING], windows[:, LASTING:]
+    share = np.where(whole, after / np.maximum(before, 1), 1.0)
+    at = LASTING + np.arange(share.shape[1])
+    step = area[:, at] / np.maximum(area[:, at - 1], 1)
+    diameter = 2 * np.sqrt(np.maximum(before, 1) / np.pi)
+    moved = np.hypot(tracks.y[:, at] - tracks.y[:, at - 1], tracks.x[:, at] - tracks.x[:, at - 1]) / diameter
+    fits = (share > HALVED[0]) & (share < HALVED[1]) & (step > SHRED) & (step < SHRINK)
+    fits &= (moved > ASIDE) & (moved < NEAR) & (tracks.second[:, at] < SECOND_PART)
+    clear = np.where(fits, (1 - share) * (1 - step), 0.0)
+    # of neighbouring frames the clearest
+    best = np.pad(clear, ((0, 0), (LASTING - 1, LASTING - 1)))
+    best = sliding_window_view(best, 2 * LASTING - 1, axis=1).max(2)
+    rows, columns = np.nonzero(fits & (clear == best))
+    return [_Halving(int(r), int(at[c]), float(clear[r, c])) for r, c in zip(rows, columns, strict=True)]
+
+
+def find_sister(
+    before: tuple[Float, npt.NDArray[np.int32]],
+    now: tuple[Float, npt.NDArray[np.int32]],
+    cell: int,
+    area: float,
+) -> tuple[float, float, float] | None:
+    """Find the other half of a cell.
+
+    Parameters
+    ----------
+    before, now
+        Intensities and labels (Y, X) of the same place on the frame before and on the frame.
+    cell
+        The cell.
+    area
+        Its area on the frame before.
+
+    Returns
+    -------
+    tuple or None
+        Its place (y, x) in the crop and its area; None where there is none.
+    """
+    from scipy import ndimage
+
+    old = _bright(*before, cell)
+    new = _bright(*now, cell)
+    if old is None or new is None:
+        return None
+    # the rim of a tracked cell is as bright as a cell, and belongs to it
+    near = ndimage.binary_dilation(now[1] != 0, iterations=1)
+    pieces, count = ndimage.label(new & ~near)
+    mother = ndimage.binary_dilation(before[1] == cell, iterations=2)
+    best: tuple[float, float, float] | None = None
+    for n in range(1, count + 1):
+        piece = pieces == n
+        size = float(piece.sum())
+        foreign = float((old & piece & ~mother).sum()) / size
+        if size < HALVED[0] * area / 2 or foreign > ALREADY or not (piece & mother).any():
+            continue
+        if best is None or size > best[2]:
+            y, x = _inside(piece)
+            best = y, x, size
+    return best
+
+
+def _bright(image: Float, labels: npt.NDArray[np.int32], cell: int) -> Bool | None:
+    """Pixels that look like a cell and not like the background; None where the two look the same."""
+    own, empty = image[labels == cell], image[labels == 0]
+    if not own.size or not empty.size:
+        return None
+    ground = float(np.median(empty))
+    spread = float(np.median(np.abs(empty - ground))) * 1.4826
+    tone = float(np.median(own))
+    if abs(tone - ground) < CONTRAST * max(spread, 1e-6):
+        return None
+    found: Bool = (image - ground) / (tone - ground) > BRIGHT
+    return found
+
+
+def _inside(piece: Bool) -> tuple[float, float]:
+    """The place deepest inside a piece."""
+    from scipy import ndimage
+
+    depth = ndimage.distance_transform_edt(np.pad(piece, 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(int(depth.argmax()), piece.shape)
+    return float(y), float(x)
