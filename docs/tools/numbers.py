@@ -144,7 +144,7 @@ BASELINE: list[tuple[str, Callable[[Row], str]]] = [
 
 
 def _score(row: Row) -> str:
-    if not row.get("score_absent_frames"):
+    if not row["score_absent_frames"]:
         return "no absent cells"
     return f"{row['score_auc']:.2f}" + (" (no better than chance)" if row["score_auc"] < 0.55 else "")
 

@@ -13,7 +13,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "napari_sam2"
 PICTURE = Path(__file__).resolve().parents[1] / "pictures" / "rooms.svg"
 
-WIDTH, HEIGHT, MARGIN, GAP = 300, 84, 30, 46
+WIDTH, HEIGHT, MARGIN, GAP = 236, 84, 30, 46
+COLUMNS, FLOORS = 3, 4
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,16 @@ class Room:
 ROOMS = {
     room.name: room
     for room in (
-        Room("cli", 0, 0, ("the command napari-sam2:", "demo, track, export, models, …"), "#cfe8e4"),
-        Room("widgets", 0, 1, ("the docks in napari:", "they only call the rooms below"), "#cfe8e4"),
-        Room("session", 1, 0, ("the document: cells, prompts, labels,", "lineage, undo, autosave"), "#f6e6c2"),
-        Room("export", 1, 1, ("files: movies in; labels, tracks,", "tables, pictures out"), "#f6e6c2"),
-        Room("training", 2, 0, ("the data engine and the loop", "that made the bundled model"), "#e3dcef"),
+        Room("cli", 0, 0, ("the command napari-sam2", ""), "#cfe8e4"),
+        Room("widgets", 0, 1, ("the docks in napari: they", "only call the rooms below"), "#cfe8e4"),
+        Room("session", 1, 0, ("the document: cells, prompts,", "labels, undo, autosave"), "#f6e6c2"),
+        Room("export", 1, 1, ("movies in; labels, tracks,", "tables, pictures out"), "#f6e6c2"),
+        Room("samples", 1, 2, ("sample movies, made", "or downloaded"), "#f6e6c2"),
+        Room("training", 2, 2, ("the data engine and the loop", "that made the model"), "#e3dcef"),
+        Room("doctor", 2, 0, ("what is wrong with", "an installation"), "#e3dcef"),
         Room("tracking", 2, 1, ("movie + prompts → masks;", "no GUI, no files"), "#f6d5c8"),
-        Room("weights", 3, 0, ("where parameters come from:", "catalogue, download, loading"), "#dde5ec"),
-        Room("network", 3, 1, ("SAM 2 in PyTorch:", "tensors in, tensors out"), "#dde5ec"),
+        Room("weights", 3, 1, ("where parameters come from:", "catalogue, download, loading"), "#dde5ec"),
+        Room("network", 3, 2, ("SAM 2 in PyTorch:", "tensors in, tensors out"), "#dde5ec"),
     )
 }
 
@@ -59,7 +62,7 @@ def uses() -> set[tuple[str, str]]:
 
 
 def main_uses(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those that do not follow from others, and point down or to the right (`tracker.save` alone points up)."""
+    """Those that do not follow from others, and point down (`tracker.save` alone points up)."""
     order = list(ROOMS)
     down = {(a, b) for a, b in pairs if order.index(a) < order.index(b)}
 
@@ -83,17 +86,19 @@ def arrow(a: Room, b: Room) -> str:
         down = f"M{side:g} {ya + HEIGHT / 2:g}H{wall:g}V{yb + HEIGHT / 2:g}H{side:g}"
         return f'<path d="{down}" fill="none" stroke="#667" stroke-width="2" marker-end="url(#head)"/>'
     if a.floor == b.floor:
-        points = (xa + WIDTH, ya + HEIGHT / 2, xb - 3, yb + HEIGHT / 2)
+        right = a.place < b.place
+        points = (xa + right * WIDTH, ya + HEIGHT / 2, xb + (-3 if right else WIDTH + 3), yb + HEIGHT / 2)
     else:
-        lean = 40 * (b.place - a.place)
-        points = (xa + WIDTH / 2 + 2 * lean, ya + HEIGHT, xb + WIDTH / 2 - 2 * lean, yb - 3)
+        lean = 80 * ((b.place > a.place) - (b.place < a.place))
+        points = (xa + WIDTH / 2 + lean, ya + HEIGHT, xb + WIDTH / 2 - lean, yb - 3)
     x1, y1, x2, y2 = (f"{p:g}" for p in points)
     return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="#667" stroke-width="2" marker-end="url(#head)"/>'
 
 
 def draw() -> str:
     """The picture as SVG."""
-    width, height = 2 * (WIDTH + MARGIN) + GAP, 4 * HEIGHT + 3 * GAP + 2 * MARGIN + 22
+    width = COLUMNS * WIDTH + (COLUMNS - 1) * GAP + 2 * MARGIN
+    height = FLOORS * HEIGHT + (FLOORS - 1) * GAP + 2 * MARGIN + 22
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
         'role="img" aria-label="The rooms of the code and which uses which">',
@@ -108,7 +113,7 @@ def draw() -> str:
         parts.append(f'<text x="{x + 14}" y="{y + 26}" font-size="17" font-weight="bold" fill="#222">{room.name}/</text>')
         for n, line in enumerate(room.lines):
             parts.append(f'<text x="{x + 14}" y="{y + 48 + 19 * n}" font-size="14" fill="#333">{escape(line)}</text>')
-    note = "An arrow: uses. Rooms know those below and to the right, never the other way."
+    note = "An arrow: uses; what follows from other arrows is left out. No room knows those above it."
     parts.append(f'<text x="{MARGIN}" y="{height - 14}" font-size="13" fill="#556">{note}</text></svg>')
     return "\n".join(parts) + "\n"
 

@@ -23,13 +23,13 @@ def page() -> str:
 def preferences() -> str:
     """What the manifest offers in napari's preferences, but the keys, which have a page of their own."""
     parts = ["## In napari: Preferences ▸ SAM 2 cell tracking"]
-    for section in manifest()["contributions"]["configurations"]:
-        if section.get("key", section.get("title", "")).lower().endswith("keys"):
+    for name, section in manifest()["contributions"]["configurations"].items():
+        if name == "keys":
             parts.append("Each key is a field, too: [Keys](keys.md).")
             continue
         rows = [
-            f"| {spec.get('title', name)} | {plain(spec.get('description', ''))} | {shown(spec.get('default'))} |"
-            for name, spec in section["properties"].items()
+            f"| {spec['title']} | {plain(spec['description'])} | {shown(spec['default'])} |"
+            for spec in section["properties"].values()
         ]
         parts.append("\n".join([f"### {section['title']}\n", "| | | default |", "|---|---|---|", *rows]))
     return "\n\n".join(parts)

@@ -3,11 +3,12 @@
 This module is the scripting face. Nothing heavy is imported here: the names below are looked up when they are first
 used (:pep:`562`), so that ``import napari_sam2`` costs neither torch nor Qt.
 
->>> from napari_sam2 import CellTracker                                # doctest: +SKIP
->>> tracker = CellTracker(movie, model="cell")                         # doctest: +SKIP
->>> tracker.add_click(cell=1, frame=0, yx=(120.0, 84.5))               # doctest: +SKIP
->>> for result in tracker.track():                                     # doctest: +SKIP
-...     print(result.frame, result.scores)
+>>> from napari_sam2 import CellTracker
+>>> tracker = CellTracker(movie, model="cell")
+>>> tracker.add_click(cell=1, frame=0, yx=(120.0, 84.5))
+>>> frames = [result.frame for result in tracker.track()]
+>>> tracker.labels[0].dtype
+dtype('int32')
 """
 
 from __future__ import annotations

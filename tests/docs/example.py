@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,17 @@ import numpy as np
 import tifffile
 
 from napari_sam2 import CellTracker, new_session
+from napari_sam2.session import Session
 from napari_sam2.training.synthetic import SyntheticMovie, make_preset
 
-FRAMES, SIDE = 10, 144
+FRAMES, SIDE = 8, 144
 CLICKED = (120, 84)
 """Where the examples click on frame 0; a cell is moved there."""
 PROMPTS = """cell,frame,kind,y,x,y2,x2
 1,0,click,120,84.5,,
 1,0,not,20,20,,
 2,0,box,{y},{x},{y2},{x2}
-1,8,click,{late_y},{late_x},,
+1,6,click,{late_y},{late_x},,
 """
 
 
@@ -53,9 +55,13 @@ def put_files(folder: Path, movie: SyntheticMovie) -> None:
     tifffile.imwrite(folder / "masks.tif", masks, imagej=True, metadata={"axes": "TYX"})
     inside = np.argwhere(movie.labels[0] == second(movie))
     (y, x), (y2, x2) = inside.min(0), inside.max(0)
-    late_y, late_x = centre(movie.labels, present(movie.labels[8])[0], 8)
+    late_y, late_x = centre(movie.labels, present(movie.labels[6])[0], 6)
     told = PROMPTS.format(y=y, x=x, y2=y2, x2=x2, late_y=late_y, late_x=late_x)
     (folder / "prompts.csv").write_text(told)
+    place = f'POSITION_X="{CLICKED[1]}" POSITION_Y="{CLICKED[0]}" POSITION_Z="0" FRAME="0"'
+    spots = f'<SpotsInFrame frame="0"><Spot ID="1" name="1" {place} RADIUS="9"/></SpotsInFrame>'
+    model = f'<Model spatialunits="pixel" timeunits="frame"><AllSpots nspots="1">{spots}</AllSpots></Model>'
+    (folder / "spots.xml").write_text(f'<TrackMate version="7.11.1">{model}</TrackMate>')
     (folder / "spots.csv").write_text(f"track_id,t,y,x\n1,0,{CLICKED[0]},{CLICKED[1]}\n1,1,{CLICKED[0]},{CLICKED[1]}\n")
 
 
@@ -64,14 +70,28 @@ def second(movie: SyntheticMovie) -> int:
     return next(c for c in present(movie.labels[0]) if c != movie.labels[0][CLICKED])
 
 
-def names(folder: Path, movie: SyntheticMovie) -> dict[str, Any]:
-    """What examples have at hand: ``movie``, ``mask``, a ``tracker`` and a ``session`` that have tracked a few frames."""
+def make_tracker(folder: Path, movie: SyntheticMovie) -> CellTracker:
+    """A tracker that has tracked a few frames."""
     tracker = CellTracker(movie.frames)
     tracker.add_click(cell=1, frame=0, yx=CLICKED)
-    results = list(tracker.track(frames=(0, 3)))
+    for _ in tracker.track(frames=(0, 3)):
+        pass
+    return tracker
+
+
+def make_session(folder: Path, movie: SyntheticMovie) -> Session:
+    """A session with two cells, tracked for a few frames, in ``cells.sam2cells``."""
     session = new_session(movie.frames, folder / "cells.sam2cells", address=folder / "movie.tif")
     session.add_click(1, 0, CLICKED)
     session.add_click(7, 0, centre(movie.labels, second(movie), 0))
     session.run(frames=(0, 3))
-    mask = movie.labels[4] == present(movie.labels[4])[0]
-    return {"movie": movie.frames, "mask": mask, "tracker": tracker, "session": session, "results": results}
+    return session
+
+
+#: Names that examples use without making them.
+MAKERS: dict[str, Callable[[Path, SyntheticMovie], Any]] = {
+    "movie": lambda folder, movie: movie.frames,
+    "mask": lambda folder, movie: movie.labels[4] == present(movie.labels[4])[0],
+    "tracker": make_tracker,
+    "session": make_session,
+}

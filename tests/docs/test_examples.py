@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.docs.conftest import DOCS
-from tests.docs.example import make_movie, names, put_files
+from tests.docs.example import MAKERS, make_movie, make_session, put_files
 from typer.testing import CliRunner
 
 from napari_sam2.cli import app
@@ -69,11 +70,10 @@ def test_examples_of(page: Page, prepared, tmp_path: Path, monkeypatch: pytest.M
     folder, movie = prepared
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    scope = {"__name__": "example"}
-    if any(language == "python" for _, language, _ in page.blocks) or "sam2cells" in str(page.blocks):
-        scope |= names(tmp_path, movie)
-        if page.path.name != "formats.md":  # where the examples open it themselves
-            scope.pop("session").close()
+    needed = wanted(page)
+    scope: dict[str, object] = {name: make(tmp_path, movie) for name, make in MAKERS.items() if name in needed}
+    if "cells.sam2cells" in str(page.blocks) and "session" not in needed:  # the examples open it themselves
+        make_session(tmp_path, movie).close()
     try:
         for line, language, code in page.blocks:
             if language == "python":
@@ -85,6 +85,20 @@ def test_examples_of(page: Page, prepared, tmp_path: Path, monkeypatch: pytest.M
         for value in list(scope.values()):
             with suppress(Exception):
                 value.close()
+
+
+def wanted(page: Page) -> set[str]:
+    """Names that the Python blocks of a page read before they give them a value."""
+    code = "\n".join(code for _, language, code in page.blocks if language == "python")
+    found = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
+    known: set[str] = set()
+    needed: set[str] = set()
+    for node in sorted(found, key=lambda n: (n.lineno, n.col_offset)):
+        if isinstance(node.ctx, ast.Store):
+            known.add(node.id)
+        elif node.id not in known:
+            needed.add(node.id)
+    return needed & set(MAKERS)
 
 
 def run_commands(code: str, where: str) -> None:

@@ -75,10 +75,13 @@ class CellTracker:
 
     Examples
     --------
-    >>> tracker = CellTracker(movie)  # doctest: +SKIP
-    >>> tracker.add_click(cell=1, frame=0, yx=(120.0, 84.5))  # doctest: +SKIP
-    >>> for result in tracker.track(direction="both"):  # doctest: +SKIP
+    >>> tracker = CellTracker(movie)
+    >>> tracker.add_click(cell=1, frame=0, yx=(120.0, 84.5))
+    >>> for result in tracker.track(direction="forward"):
     ...     print(result.frame, result.scores)
+    0 {1: ...}
+    1 {1: ...}
+    2 {1: ...}
     """
 
     def __init__(
