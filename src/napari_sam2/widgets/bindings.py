@@ -122,10 +122,10 @@ class Bindings:
         for action, key in self.bound.items():
             if key:
                 self._put(key, action)
-        for action in keys.ACTIONS.values():
-            for key in action.also:
+        for known in keys.ACTIONS.values():
+            for key in known.also:
                 if key not in self.bound.values():
-                    self._put(key, action.id)
+                    self._put(key, known.id)
         fresh = [problem for problem in problems if problem not in self.problems]
         self.problems = problems
         keys.set_current(self.bound)

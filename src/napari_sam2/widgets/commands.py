@@ -183,7 +183,8 @@ def _go_to_prompted(desk: Desk, forward: bool) -> None:
     session = _session(desk)
     if session is None:
         return
-    mine = [desk.current] if desk.current in session.cells else list(session.cells)
+    current = desk.current
+    mine = [current] if current is not None and current in session.cells else list(session.cells)
     frames = prompted_frames(session, mine)
     here = desk.frame
     beyond = [f for f in frames if f > here] if forward else [f for f in reversed(frames) if f < here]
