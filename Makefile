@@ -45,7 +45,7 @@ venv: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/make_numbers.py
-	$(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 pictures: $(VENV)/.dev
 	@.ci/system
