@@ -16,10 +16,11 @@ from napari_sam2.network.model import Sam2
 from napari_sam2.training.batches import TOKEN, BatchBuilder, BatchPlan, window_origin
 from napari_sam2.training.checkpoint import load_checkpoint
 from napari_sam2.training.export_weights import export_weights, half
-from napari_sam2.training.forward import Trainee, draw_timing
+from napari_sam2.training.forward import Trainee
 from napari_sam2.training.loader import BatchData, load_batches, reversed_clip
 from napari_sam2.training.loop import RunOptions, Trainer
 from napari_sam2.training.losses import LossWeights
+from napari_sam2.training.remembered import draw_timing
 from napari_sam2.training.schedule import learning_rate_factor
 from napari_sam2.training.settings import TrainSettings
 from napari_sam2.training.validation import Validation, ValidationSize

@@ -17,9 +17,7 @@ SOFT = FINE_STRIDE * FINE_STRIDE  # target value of a fully covered stride-4 pix
 MIN_AREA = 40  # px a cell must show to be prompted
 PRESENT_AREA = 16  # px a cell must show in its window to count as there
 ORIGIN_JITTER = 1.2  # tokens, standard deviation
-LEAVER_ODDS = (
-    4.0  # how much likelier a cell is followed that is absent on some frame (they are rare)
-)
+LEAVER_ODDS = 4.0  # how much likelier a cell is followed that is absent on some frame (they are rare)
 LOST_JITTER = 0.06  # share of windows that are badly centred
 
 

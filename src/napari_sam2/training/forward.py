@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from napari_sam2.network.mask_decoder import DecoderOutput
-from napari_sam2.network.memory_attention import MemoryBatch
 from napari_sam2.network.model import FEEDBACK_CLAMP, ImageFeatures, Sam2, Selection, normalise, upscale_logits
 from napari_sam2.network.prompt_encoder import Prompts
 from napari_sam2.network.windows import gather_windows
@@ -22,15 +21,11 @@ from napari_sam2.training.batches import SOFT, Batch
 from napari_sam2.training.dense import DenseHead, dense_loss
 from napari_sam2.training.losses import CellLosses, LossWeights, cell_losses
 from napari_sam2.training.prompts import ABSENT, correction_clicks
+from napari_sam2.training.remembered import Slot, Timing, draw_timing, memory_on
 
 CORRECTED_SHARE = 0.5  # of prompted rows that get a round of correction clicks
 CORRECTED_CLIPS = 0.25  # of batches in which tracking is corrected on one frame
 CORRECTED_BELOW = 0.9  # IoU under which a followed cell is corrected
-# Clips are short and movies long: a clip's frames may stand for every second or third frame (what lies between is then
-# not remembered), and its prompted frame may lie far back. So all times that tracking asks for are trained.
-STRETCHES, STRETCH_ODDS = (1, 2, 3), (0.6, 0.25, 0.15)
-FAR_BACK_SHARE = 0.5
-FAR_BACK_FRAMES = 400.0
 
 
 @dataclass
@@ -66,33 +61,6 @@ class StepOutput:
     row_logits: Tensor | None = None
     track_logits: Tensor | None = None
     track_scores: Tensor | None = None
-
-
-@dataclass
-class _Slot:
-    """One remembered frame of all followed cells."""
-
-    memory: Tensor  # (N, Cm, n, n)
-    origin: Tensor  # (N, 2)
-    pointer: Tensor  # (N, C)
-    frame: Tensor  # (N,)
-    conditioning: Tensor  # (N,) bool
-    valid: Tensor  # (N,) bool
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How a clip's frames stand in the movie it plays: frames between two of its frames, and before its second one."""
-
-    stretch: int = 1
-    before: int = 0
-
-
-def draw_timing(generator: torch.Generator) -> Timing:
-    """Draw how long ago the remembered frames of a clip shall seem."""
-    kind = int(torch.multinomial(torch.tensor(STRETCH_ODDS), 1, generator=generator))
-    far, depth = torch.rand(2, generator=generator).tolist()
-    return Timing(STRETCHES[kind], int(FAR_BACK_FRAMES**depth) if far < FAR_BACK_SHARE else 0)
 
 
 class Trainee(nn.Module):
@@ -246,7 +214,9 @@ class Trainee(nn.Module):
             windows = self._gather(features, batch.track_image[:, t], batch.track_origin[:, t])
             target = batch.track_target[:, t].float() / SOFT
             present = batch.track_present[:, t]
-            conditioned = self.model.attend(windows.stride16, self._memory(slots, t * timing.stretch, windows.origin))
+            conditioned = self.model.attend(
+                windows.stride16, memory_on(slots, t * timing.stretch, windows.origin, self.model.config)
+            )
             decoded = self._decode(conditioned, windows.stride8, windows.stride4, nothing)
             tracked = batch.second_frame != t
             losses = cell_losses(
@@ -290,11 +260,11 @@ class Trainee(nn.Module):
                 windows.stride16, upscale_logits(answer.logits_nhw.detach()), answer.object_logits_n, conditioning
             )
             frame = torch.full_like(second, t * timing.stretch)
-            slots.append(_Slot(memory, windows.origin, answer.pointer_nc, frame, conditioning, tracked))
+            slots.append(Slot(memory, windows.origin, answer.pointer_nc, frame, conditioning, tracked))
         output.track_logits = torch.stack([x.detach() for x in logits], 1)
         output.track_scores = torch.stack([x.detach() for x in scores], 1)
 
-    def _slot(self, windows: Windows, rows: Selection, index: Tensor, frame: Tensor, valid: Tensor) -> _Slot:
+    def _slot(self, windows: Windows, rows: Selection, index: Tensor, frame: Tensor, valid: Tensor) -> Slot:
         """Remember prompted rows."""
         hard = torch.ones_like(valid)
         memory = self.model.encode_memory(
@@ -303,31 +273,7 @@ class Trainee(nn.Module):
             rows.object_logits_n[index],
             hard,
         )
-        return _Slot(memory, windows.origin[index], rows.pointer_nc[index], frame, hard, valid)
-
-    def _memory(self, slots: list[_Slot], now: int, origin: Tensor) -> MemoryBatch:
-        """What may be looked at on frame `now`: all conditioning frames, the recent ones, and pointers of the past."""
-        config = self.model.config
-        frame = torch.stack([s.frame for s in slots], 1)
-        conditioning = torch.stack([s.conditioning for s in slots], 1)
-        valid = torch.stack([s.valid for s in slots], 1)
-        distance = now - frame
-        recent = (distance >= 1) & (distance <= config.recent_frames)
-        # The last temporal embedding is that of conditioning frames, whatever their distance.
-        steps = (distance - 1).clamp(0, config.recent_frames - 1)
-        time = torch.where(conditioning, torch.full_like(distance, config.recent_frames), steps)
-        return MemoryBatch(
-            spatial_nmchw=torch.stack([s.memory for s in slots], 1),
-            spatial_time_nm=time,
-            spatial_valid_nm=valid & (conditioning | recent),
-            spatial_origin_nm2=torch.stack([s.origin for s in slots], 1),
-            query_origin_n2=origin,
-            pointers_npc=torch.stack([s.pointer for s in slots], 1),
-            pointer_time_np=distance.float(),
-            pointer_valid_np=valid & (distance >= 1),
-            pointer_span=config.pointer_span or float(config.max_pointers - 1),
-            all_valid=bool((valid & (conditioning | recent) & (distance >= 1)).all()),
-        )
+        return Slot(memory, windows.origin[index], rows.pointer_nc[index], frame, hard, valid)
 
 
 def _replace_rows(answer: Selection, index: Tensor, other: Selection) -> Selection:
