@@ -91,7 +91,10 @@ class View:
             return
         axes, image = sheet.binding.axes, sheet.image
         world = np.asarray(image.data_to_world(axes.place(frame, y, x, self.where())), float)
-        camera, dims = self._me.viewer.camera, self._me.viewer.dims
+        viewer = self._me.viewer
+        dims = viewer.dims
+        # where the camera is since napari 0.9
+        camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
         shown = [axis - (dims.ndim - len(axes.letters)) for axis in dims.displayed]
         centre = list(camera.center)
         for i, axis in enumerate(shown):
