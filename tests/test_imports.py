@@ -21,10 +21,11 @@ ARROWS: dict[str, set[str]] = {
     "export": {"tracking"},
     "session": {"tracking", "weights", "export"},
     "samples": {"weights", "training", "export"},
-    "doctor": {"weights"},
+    "doctor": {"weights", "tracking"},
+    "logfile": set(),
     "training": {"network", "weights", "tracking", "export"},
-    "cli": {"tracking", "weights", "export", "session", "training", "samples", "doctor"},
-    "widgets": {"session", "tracking", "weights", "export", "training", "samples"},
+    "cli": {"tracking", "weights", "export", "session", "training", "samples", "doctor", "logfile"},
+    "widgets": {"session", "tracking", "weights", "export", "training", "samples", "logfile"},
 }
 #: Imports against the arrow that are fine inside a function, and only there: ``tracker.save`` needs the writers.
 ONLY_INSIDE_FUNCTIONS: dict[str, set[str]] = {"tracking": {"export"}}

@@ -1,3 +1,4 @@
+# ruff: noqa: F811 - fixtures are named like what is imported
 """Public movies: the terms are asked first, the file is checked, and a missing network is said plainly."""
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def archive(dataset: str = "Tiny") -> bytes:
 
 
 @pytest.fixture
-def tiny(server: Server) -> RealMovie:  # noqa: F811
+def tiny(server: Server) -> RealMovie:
     """A small data set on a server of this machine."""
     server.body = archive()
     return replace(
@@ -78,7 +79,7 @@ def test_fetched_checked_and_read(tiny: RealMovie, tmp_path: Path) -> None:
 def test_nothing_is_fetched_before_somebody_agrees(
     tiny: RealMovie,
     server: Server,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     asked: list[RealMovie] = []
 
@@ -96,7 +97,7 @@ def test_nothing_is_fetched_before_somebody_agrees(
 def test_what_is_here_is_neither_asked_for_nor_fetched_again(
     tiny: RealMovie,
     server: Server,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     download_sample(tiny, yes, folder=tmp_path, policy=HASTY)
     before = len(server.requests)

@@ -1,3 +1,4 @@
+# ruff: noqa: F811 - fixtures are named like what is imported
 """File > Open Sample: every entry opens, the terms are shown in a real dialog, and the window stays alive."""
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def test_without_a_window_a_shell_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
 
 @pytest.mark.gui
 @pytest.mark.parametrize("agree", [False, True])
-def test_the_terms_are_asked_in_a_dialog(qtbot, tiny, tmp_path: Path, agree: bool) -> None:  # noqa: F811
+def test_the_terms_are_asked_in_a_dialog(qtbot, tiny, tmp_path: Path, agree: bool) -> None:
     from qtpy.QtCore import Qt, QTimer
     from qtpy.QtWidgets import QApplication, QMessageBox
 

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from napari_sam2.cli.console import speaks_plainly
+from napari_sam2.cli.console import Log, speaks_plainly
+from napari_sam2.cli.doctor import doctor
 from napari_sam2.cli.export import export
+from napari_sam2.cli.samples import samples
 
 # In help texts \b keeps typer from joining the lines of an example.
 app = typer.Typer(
@@ -56,6 +58,7 @@ def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    log: Log = None,
 ) -> None:
     """Click cells in a time-lapse movie and have SAM 2 follow all of them.
 
@@ -75,6 +78,7 @@ def demo(
     model: Model = "cell",
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of an earlier demo.")] = False,
+    log: Log = None,
 ) -> None:
     """Track a synthetic movie, and see how well it went. Needs no screen and no network.
 
@@ -144,6 +148,7 @@ def track(
         bool, typer.Option("--estimate", help="Only say what the run would take in time and memory.")
     ] = False,
     overwrite: Overwrite = False,
+    log: Log = None,
 ) -> None:
     """Follow clicked cells through a movie, and save the label images.
 
@@ -187,6 +192,8 @@ def track(
 
 
 app.command()(export)
+app.command()(doctor)
+app.add_typer(samples, name="samples")
 
 models = typer.Typer(invoke_without_command=True)
 app.add_typer(models, name="models")
@@ -206,7 +213,7 @@ def models_main(context: typer.Context) -> None:
 
 @models.command("list")
 @speaks_plainly
-def models_list() -> None:
+def models_list(log: Log = None) -> None:
     """Print the models, their size and licence, and which of them are here."""
     from napari_sam2.cli.models import print_models
 
@@ -217,6 +224,7 @@ def models_list() -> None:
 @speaks_plainly
 def models_download(
     name: Annotated[str, typer.Argument(help="Such as sam2.1-tiny.", show_default=False)],
+    log: Log = None,
 ) -> None:
     """Download a published checkpoint, and check it. A broken download is resumed where it stopped."""
     from napari_sam2.cli.models import download

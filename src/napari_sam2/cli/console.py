@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
+from rich.text import Text
+
+from napari_sam2.logfile import LOG_VARIABLE, start_log
 
 ERROR = 1
 INTERRUPTED = 130
@@ -25,14 +30,53 @@ R = TypeVar("R")
 _EXPECTED = (ValueError, TypeError, OSError, IndexError, ImportError, MemoryError)
 
 
+logger = logging.getLogger("napari_sam2.cli")
+
+
+class _Logged(Console):
+    """What is said on the screen is said in the log as well, where there is one."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*objects, **options)
+        if logger.isEnabledFor(logging.INFO):
+            markup = options.get("markup") is not False
+            said = [Text.from_markup(one).plain if markup and isinstance(one, str) else str(one) for one in objects]
+            logger.info(" ".join(said))
+
+
 def out() -> Console:
     """The console for results, on standard output."""
-    return Console(highlight=False, soft_wrap=True)
+    return _Logged(highlight=False, soft_wrap=True)
 
 
 def err() -> Console:
     """The console for progress, notes and errors, on standard error."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _Logged(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _start(path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        start_log(path)
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+#: The option that every command has.
+Log = Annotated[
+    Path | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        envvar=LOG_VARIABLE,
+        callback=_start,
+        is_eager=True,
+        expose_value=False,
+        show_default=False,
+        help="Append what is done and said, and errors with all their details, to this file.",
+    ),
+]
 
 
 def speaks_plainly(command: Callable[P, R]) -> Callable[P, R]:
@@ -43,6 +87,7 @@ def speaks_plainly(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt as stop:
+            logger.info("stopped by Ctrl-C")
             console = err()
             console.print("Stopped.", style="bold")
             _print_notes(console, stop)
@@ -50,6 +95,7 @@ def speaks_plainly(command: Callable[P, R]) -> Callable[P, R]:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
+            logger.debug("the command ended with an error", exc_info=True)
             if os.environ.get(DEBUG_VARIABLE):
                 raise
             console = err()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_sam2.cli.console import err, out, speaks_plainly
+from napari_sam2.cli.console import Log, err, out, speaks_plainly
 
 
 @speaks_plainly
@@ -48,6 +48,7 @@ def export(
         typer.Option(metavar="NAME=VALUE", help="An option of the format, such as version=0.4, cell=7 or fps=10."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    log: Log = None,
 ) -> None:
     """Write a session's cells for other programs.
 
