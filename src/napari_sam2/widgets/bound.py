@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.image import Axes
 
 TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-POINT_SIZES = (12, 18)
+POINT_SIZES = (16, 22)
 """Least and greatest size of a click on the screen, in pixels."""
 
 
@@ -93,8 +93,8 @@ class Binding:
                 size=max(2.0, max(self.axes.shape[-2:]) / 60),
                 symbol="cross",
                 face_color="#36d17c",
-                border_color="white",
-                border_width=0.08,
+                border_color="black",
+                border_width=0.04,
                 canvas_size_limits=POINT_SIZES,
                 **self._transform(),
             )

@@ -124,9 +124,8 @@ class Clicks(PromptLayer):
             if keys:
                 self.layer.symbol = [SYMBOLS[key.foreground] for key in keys]
                 self.layer.face_color = [ON if key.foreground else OFF for key in keys]
-                self.layer.border_color = [
-                    (1.0, 1.0, 1.0, 1.0) if k.cell == current else self.colour(k.cell) for k in keys
-                ]
+                # the symbol says what a click means; its rim says whether it is of the current cell
+                self.layer.border_color = ["white" if key.cell == current else "black" for key in keys]
 
 
 class Boxes(PromptLayer):

@@ -51,13 +51,14 @@ class QtRunner(QObject):
         """See `runner.Runner`."""
         if self._closed:
             return
-        timer = self._timers.get(name)
-        if timer is None:
-            timer = self._timers[name] = QTimer(self)
-            timer.setSingleShot(True)
-            timer.timeout.connect(lambda: self._due.pop(name, lambda: None)())
-        self._due[name] = function
-        timer.start(round(seconds * 1000))
+        with suppress(RuntimeError):  # Qt has deleted this object: the program is ending
+            timer = self._timers.get(name)
+            if timer is None:
+                timer = self._timers[name] = QTimer(self)
+                timer.setSingleShot(True)
+                timer.timeout.connect(lambda: self._due.pop(name, lambda: None)())
+            self._due[name] = function
+            timer.start(round(seconds * 1000))
 
     def is_main(self) -> bool:
         """See `runner.Runner`."""
@@ -66,8 +67,9 @@ class QtRunner(QObject):
     def close(self) -> None:
         """See `runner.Runner`."""
         self._closed = True
-        for timer in self._timers.values():
-            timer.stop()
+        with suppress(RuntimeError):
+            for timer in self._timers.values():
+                timer.stop()
 
     def _call(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
         if not self._closed:

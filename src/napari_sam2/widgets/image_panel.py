@@ -1,0 +1,295 @@
+"""Which movie, which model, on what: the beginning of everything. Part of the main dock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2.widgets import preferences
+from napari_sam2.widgets.button_state import Can, Facts
+from napari_sam2.widgets.image import Unsuitable, axes_of
+from napari_sam2.widgets.model_chooser import ModelChooser
+from napari_sam2.widgets.opening import Choice
+from napari_sam2.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.runner import Job
+
+LET_OPEN = 1.0
+"""Seconds before devices are looked for."""
+LARGEST_CELL = 10_000.0
+"""Pixels; more than any movie's frame."""
+
+
+class ImagePanel(Panel):
+    """Layer, further channels, model, device, cell size, contrast; Start, and Start afresh.
+
+    Parameters
+    ----------
+    desk
+        The desk.
+    parent
+        Qt parent.
+    """
+
+    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+        super().__init__(desk, parent)
+        said = preferences.read()
+        self.layer = QComboBox()
+        self.layer.setAccessibleName("Image layer with the movie")
+        self.layer.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.layer.setMinimumContentsLength(12)
+        self.layer.currentIndexChanged.connect(self._layer_chosen)
+        self.channels = QListWidget()
+        self.channels.setAccessibleName("Further channels of the movie")
+        self.channels.setMaximumHeight(64)
+        self.channels.setToolTip("Up to two more layers of the same size that the model should see as well")
+        self.model = ModelChooser(desk, said.model)
+        self.model.chosen.connect(self._model_chosen)
+        self.device = QComboBox()
+        self.device.setAccessibleName("Device")
+        self.device.addItem("auto", "auto")
+        if said.device != "auto":
+            self.device.addItem(said.device, said.device)
+            self.device.setCurrentIndex(1)
+        self.device.activated.connect(self._device_chosen)
+        self.in_use = QLabel()
+        self.size = QDoubleSpinBox()
+        self.size.setAccessibleName("Typical diameter of a cell in pixels")
+        self.size.setRange(0.0, LARGEST_CELL)
+        self.size.setDecimals(1)
+        self.size.setSuffix(" px")
+        self.size.setSpecialValueText("measured")
+        self.size.setKeyboardTracking(False)
+        self.size.setToolTip(
+            "Typical diameter of a cell: the scale that the model sees the movie at depends on it. Measured from the "
+            "first clicks or boxes, unless you say it here."
+        )
+        self.size.valueChanged.connect(self._size_chosen)
+        self.contrast = QCheckBox("Use the contrast that is shown")
+        self.contrast.setToolTip(
+            "The model sees what you see: the contrast limits of the layer. Otherwise percentiles of the whole movie."
+        )
+        self.start = QPushButton("Start")
+        self.start.setAccessibleName("Start: open the movie for tracking")
+        self.start.setToolTip("Open the movie for tracking. A session that is there already is continued.")
+        self.start.clicked.connect(self.begin)
+        self.afresh = QPushButton("Start afresh")
+        self.afresh.setToolTip("Begin a new session on this movie; the other one stays where it is.")
+        self.afresh.clicked.connect(lambda: self.begin(fresh=True))
+        self.told = QLabel()
+        self.told.setWordWrap(True)
+        self._build()
+        self.follow((desk.viewer.layers.selection.events.active,))
+        # importing torch beside the main thread holds up the other imports of the dock: first let it open
+        desk.runner.call_later(LET_OPEN, f"devices-{id(self)}", self._find_devices)
+
+    def _build(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Movie", self.layer)
+        self._channel_label = QLabel("Channels")
+        form.addRow(self._channel_label, self.channels)
+        form.addRow("Model", self.model)
+        device = QHBoxLayout()
+        device.addWidget(self.device)
+        device.addWidget(self.in_use, 1)
+        form.addRow("Device", device)
+        form.addRow("Cell size", self.size)
+        form.addRow("", self.contrast)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.start, 1)
+        buttons.addWidget(self.afresh)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 2, 4, 4)
+        layout.addLayout(form)
+        layout.addLayout(buttons)
+        layout.addWidget(self.told)
+
+    # what is chosen -----------------------------------------------------------------------------------------------
+
+    @property
+    def image(self) -> Image | None:
+        """The chosen layer."""
+        found: Image | None = self.layer.currentData()
+        return found
+
+    def choice(self, fresh: bool = False) -> Choice:
+        """How the movie is to be opened."""
+        rows = [self.channels.item(i) for i in range(self.channels.count())]
+        others = [row.data(Qt.ItemDataRole.UserRole) for row in rows if row.checkState() == Qt.CheckState.Checked]
+        return Choice(
+            others=tuple(others),
+            model=self.model.name,
+            device=str(self.device.currentData()),
+            shown_contrast=self.contrast.isChecked(),
+            cell_diameter=self.size.value() or None,
+            fresh=fresh,
+        )
+
+    def begin(self, fresh: bool = False) -> None:
+        """Open the chosen movie."""
+        if self.image is not None:
+            self.desk.open(self.image, self.choice(fresh))
+
+    # showing ------------------------------------------------------------------------------------------------------
+
+    def show_facts(self, facts: Facts, can: Mapping[str, Can]) -> None:
+        """Bring the widgets up to date."""
+        self._fill_layers()
+        image, session = self.image, self.desk.session
+        mine = image is not None and self.desk.sheet_of(image) is not None
+        start = can["start"]
+        if start.enabled and mine:
+            start = Can(False, "This movie is open: click on its cells")
+        elif start.enabled and not self.model.is_here:
+            start = Can(False, f"{self.model.name} is not here yet: download it, or choose 'cell'")
+        self.allow(self.start, start)
+        self.afresh.setVisible(mine)
+        self.allow(self.afresh, can["afresh"])
+        self.start.setVisible(not mine)
+        self.contrast.setEnabled(not mine)
+        self.channels.setEnabled(not mine)
+        free = can["settings"].enabled or not mine
+        for widget in (self.model, self.device, self.size):
+            widget.setEnabled(free)
+        if mine and session is not None:
+            self._show_session()
+        problem = ""
+        if image is not None and not mine:
+            try:
+                problem = axes_of(image).note
+            except Unsuitable as found:
+                problem = str(found)
+                self.allow(self.start, Can(False, problem))
+        opening = f"Opening '{facts.opening}'…" if facts.opening else ""
+        said = opening or problem or (self.desk.note if mine else "")
+        self.told.setText(said)
+        self.told.setVisible(bool(said))
+
+    def _show_session(self) -> None:
+        session = self.desk.session
+        assert session is not None
+        meta = session.meta
+        for widget, value in ((self.device, meta.get("device") or "auto"),):
+            at = widget.findData(value)
+            if at >= 0:
+                widget.setCurrentIndex(at)
+        if self.model.name != meta["model"]["name"] and self.model.is_here:
+            self.model.fill(str(meta["model"]["name"]))
+        blocked = self.size.blockSignals(True)
+        self.size.setValue(float(meta.get("cell_diameter") or 0.0))
+        self.size.blockSignals(blocked)
+        self.in_use.setText(f"in use: {session.computes_on}" if session.computes_on else "")
+
+    def _fill_layers(self) -> None:
+        from napari.layers import Image
+
+        images = [x for x in self.desk.viewer.layers if isinstance(x, Image)]
+        shown = [self.layer.itemData(i) for i in range(self.layer.count())]
+        if images != shown or [x.name for x in images] != [self.layer.itemText(i) for i in range(self.layer.count())]:
+            chosen = self.image
+            blocked = self.layer.blockSignals(True)
+            self.layer.clear()
+            for image in images:
+                self.layer.addItem(image.name, image)
+                image.events.name.connect(self.changed)
+            if chosen in images:
+                self.layer.setCurrentIndex(images.index(chosen))
+            elif images:
+                self.layer.setCurrentIndex(len(images) - 1)
+            self.layer.blockSignals(blocked)
+        self._fill_channels(images)
+
+    def _fill_channels(self, images: list[Any]) -> None:
+        chosen = self.image
+        try:
+            axes = None if chosen is None else axes_of(chosen)
+        except Unsuitable:
+            axes = None
+        fitting = [x for x in images if axes and x is not chosen and not x.rgb and _same(x, axes)]
+        if axes is not None and ("C" in axes.letters or chosen is None or chosen.rgb):
+            fitting = []
+        rows = [self.channels.item(i).data(Qt.ItemDataRole.UserRole) for i in range(self.channels.count())]
+        if rows != fitting:
+            self.channels.clear()
+            for image in fitting:
+                row = QListWidgetItem(image.name)
+                row.setData(Qt.ItemDataRole.UserRole, image)
+                row.setFlags(row.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+                row.setCheckState(Qt.CheckState.Unchecked)
+                self.channels.addItem(row)
+        for widget in (self.channels, self._channel_label):
+            widget.setVisible(bool(fitting))
+
+    # changing -----------------------------------------------------------------------------------------------------
+
+    def _layer_chosen(self, _: int) -> None:
+        if self.image is not None:
+            self.desk.activate(self.image)
+        self.changed()
+
+    def _is_open(self) -> bool:
+        return self.image is not None and self.desk.session is not None and self.desk.sheet_of(self.image) is not None
+
+    def _model_chosen(self, name: str) -> None:
+        session = self.desk.session
+        if self._is_open() and session is not None and session.meta["model"]["name"] != name:
+            self.desk.act("set_options", model=name)
+        self.changed()
+
+    def _device_chosen(self, _: int) -> None:
+        session = self.desk.session
+        device = str(self.device.currentData())
+        if self._is_open() and session is not None and (session.meta.get("device") or "auto") != device:
+            self.desk.act("set_options", device=device)
+
+    def _size_chosen(self, value: float) -> None:
+        session = self.desk.session
+        if self._is_open() and session is not None and (session.meta.get("cell_diameter") or 0.0) != value:
+            self.desk.act("set_options", cell_diameter=value or None)
+
+    def _find_devices(self) -> None:
+        """Look for devices in the background: torch takes seconds to import."""
+
+        def steps(job: Job) -> Iterator[list[str]]:
+            from napari_sam2.weights import available_devices
+
+            yield available_devices()
+
+        self.desk.runner.start(steps, self._devices_found, lambda job: None)
+
+    def _devices_found(self, found: list[str]) -> None:
+        try:
+            for name in found:
+                if self.device.findData(name) < 0:
+                    self.device.addItem(name, name)
+        except RuntimeError:  # the dock was closed meanwhile: Qt has deleted it
+            return
+
+
+def _same(image: Any, axes: Any) -> bool:
+    try:
+        found = axes_of(image)
+    except Unsuitable:
+        return False
+    return bool(found.shape == axes.shape and found.letters == axes.letters)

@@ -1,0 +1,227 @@
+"""The dock "SAM 2 Cell Tracker": choose a movie, click on cells, track, correct, save."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtWidgets import (
+    QApplication,
+    QFrame,
+    QMessageBox,
+    QScrollArea,
+    QSizePolicy,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible, QElidingLabel
+
+from napari_sam2.widgets import preferences
+from napari_sam2.widgets.activity import Activity
+from napari_sam2.widgets.desk import Desk, desk_of
+from napari_sam2.widgets.dock_keys import DockKeys
+from napari_sam2.widgets.image_panel import ImagePanel
+from napari_sam2.widgets.listen import listen
+from napari_sam2.widgets.prompts_panel import PromptsPanel
+from napari_sam2.widgets.track_panel import TrackPanel
+
+if TYPE_CHECKING:
+    import napari
+
+TABS = (
+    ("Cells", "cells_table", "CellsTable"),
+    ("Review", "review_panel", "ReviewPanel"),
+    ("Lineage", "lineage_panel", "LineagePanel"),
+    ("Save", "save_panel", "SavePanel"),
+)
+LEAST_TABS = 240
+"""Least height of the tabs in pixels."""
+NARROW = 330
+"""Least width of the dock in pixels: everything is readable in it."""
+
+
+class MainDock(QWidget):
+    """The main dock; its parts follow the viewer's desk.
+
+    Parameters
+    ----------
+    viewer
+        The napari viewer.
+    parent
+        Qt parent.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        preferences.apply(preferences.read())
+        self.desk: Desk = desk_of(viewer)
+        self.setObjectName("napari-sam2-main")
+        self._watched: QWidget | None = None
+        self.image = ImagePanel(self.desk)
+        self.prompts = PromptsPanel(self.desk)
+        self.track = TrackPanel(self.desk)
+        self.tabs = _Tabs()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        for title, module, name in TABS:
+            part = _part(module, name)
+            if part is not None:
+                self.tabs.addTab(part(self.desk), title)
+        self.saved = QElidingLabel()
+        self.saved.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.folding = QCollapsible("Image and model")
+        self._build()
+        self.desk.confirm = self._confirm
+        self.activity = Activity(self.desk)
+        self.keys = DockKeys(self.desk, self)
+        listen(self, (self.desk.session_changed, self._session_changed))
+        self._session_changed()
+        self._placed = False
+
+    def _build(self) -> None:
+        self.folding.addWidget(self.image)
+        self.folding.setDuration(0)
+        self.folding.expand(animate=False)
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(2, 2, 2, 2)
+        column.setSpacing(2)
+        column.addWidget(self.folding)
+        column.addWidget(_line())
+        column.addWidget(self.prompts)
+        column.addWidget(_line())
+        column.addWidget(self.track)
+        column.addWidget(self.tabs, 1)
+        self.scroll = QScrollArea()
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll.setWidget(inner)
+        bar = self.scroll.verticalScrollBar()
+        self.setMinimumWidth(max(NARROW, inner.minimumSizeHint().width() + (bar.sizeHint().width() if bar else 0)))
+        self.saved.setContentsMargins(4, 0, 10, 0)
+        self.saved.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.scroll, 1)
+        layout.addWidget(self.saved)
+
+    # following the desk -------------------------------------------------------------------------------------------
+
+    def _session_changed(self, *_: object) -> None:
+        session = self.desk.session
+        if session is None:
+            self.folding.setText("Image and model")
+            self.folding.expand(animate=False)
+            self.saved.setText("")
+            self.saved.setToolTip("")
+            return
+        image = self.desk.layers.image if self.desk.layers is not None else None
+        name = image.name if image is not None else session.path.stem
+        self.folding.setText(f"Image and model: {name}, {session.meta['model']['name']}")
+        self.folding.collapse(animate=False)
+        if session.document.read_only:
+            self.saved.setText(f"For looking only: {session.path}")
+        else:
+            self.saved.setText(f"Saved by itself in {session.path}")
+        self.saved.setToolTip(f"Every step is saved at once, in\n{session.path}")
+
+    def _confirm(self, text: str) -> bool:
+        box = QMessageBox.StandardButton
+        return QMessageBox.question(self, "SAM 2 Cell Tracker", text, box.Yes | box.No, box.No) == box.Yes
+
+    # the window ---------------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802 -- Qt's name
+        """Watch the window that this is in: with it the desk ends."""
+        super().showEvent(event)
+        self._watch()
+
+    def event(self, event: QEvent | None) -> bool:
+        """See this being closed: napari hides a dock and takes its widget out, without a close event."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._placed = True
+            elif self._placed:
+                self.leave()
+        return bool(super().event(event))
+
+    def leave(self) -> None:
+        """Take back what is outside of this widget: keys, and the progress bar. The sessions stay open."""
+        self.activity.leave()
+        self.keys.detach()
+
+    def _watch(self) -> None:
+        window = main_window_of(self)
+        if window is not None and window is not self._watched:
+            self._watched = window
+            watch_window(window, self.desk)
+
+
+def main_window_of(widget: QWidget) -> QWidget | None:
+    """The main window that a docked, or floating, widget belongs to."""
+    from qtpy.QtWidgets import QMainWindow
+
+    found: QObject | None = widget
+    while found is not None and not isinstance(found, QMainWindow):
+        found = found.parent()
+    return found
+
+
+def watch_window(window: QWidget, desk: Desk) -> None:
+    """Close a desk when its window is closed, or the program ends: its threads stop and its sessions are let go of."""
+    if window.property("napari-sam2-watched"):
+        return
+    window.setProperty("napari-sam2-watched", True)
+    watcher = _Watcher(desk, window)
+    window.installEventFilter(watcher)
+    window.destroyed.connect(lambda *_: desk.close())
+    application = QApplication.instance()
+    if application is not None:
+        application.aboutToQuit.connect(desk.close)
+
+
+class _Watcher(QObject):
+    """Sees a window being closed. The window may refuse to: it is looked at again when the event is over."""
+
+    def __init__(self, desk: Desk, window: QWidget) -> None:
+        super().__init__(window)
+        self._desk = desk
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 -- Qt's name
+        if event is not None and event.type() == QEvent.Type.Hide and isinstance(watched, QWidget):
+            self._desk.runner.call_later(0.2, "window", lambda: self._look(watched))
+        return False
+
+    def _look(self, window: QWidget) -> None:
+        if not window.isVisible() and not window.isMinimized():
+            self._desk.close()
+
+
+class _Tabs(QTabWidget):
+    """Tabs that shrink further than the largest of their pages would: those scroll by themselves."""
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 -- Qt's name
+        return QSize(min(super().minimumSizeHint().width(), NARROW), LEAST_TABS)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 -- Qt's name
+        return QSize(NARROW, LEAST_TABS)
+
+
+def _part(module: str, name: str) -> Any:
+    found = importlib.util.find_spec(f"napari_sam2.widgets.{module}")
+    return None if found is None else getattr(importlib.import_module(f"napari_sam2.widgets.{module}"), name)
+
+
+def _line() -> QWidget:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFrameShadow(QFrame.Shadow.Sunken)
+    return line
+
+
+__all__ = ["MainDock", "main_window_of", "watch_window"]
