@@ -142,6 +142,8 @@ class Bindings:
 
     def _put(self, key: str, action: str) -> None:
         function = partial(_run, self._desk, action)
+        # napari asks all bound functions for their names, at each key
+        function.__name__ = f"napari_sam2_{action}"  # type: ignore[attr-defined]
         self._functions[key] = function
         self._before[key] = _bare(self._desk.viewer.bind_key(key, function, overwrite=True))
 
