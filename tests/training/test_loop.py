@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ PLAN = BatchPlan(stills=1, still_cells=3, clips=1, clip_cells=3, frames=(3, 3), 
 SETTINGS = TrainSettings(config="tiny-test", plan=PLAN, ramp=0, warmup=2, precision="fp32", synthetic=0.0)
 
 
-def trainer(out: Path, steps: int, **options: int) -> Trainer:
+def trainer(out: Path, steps: int, **options: Any) -> Trainer:
     torch.manual_seed(0)
     return Trainer(SETTINGS, RunOptions(out, workers=0, steps=steps, threads=1, command="train", **options), TINY)
 
@@ -142,6 +143,16 @@ def test_the_decay_starts_where_it_is_asked_for_and_ends_the_run(tmp_path: Path)
     assert run.decay_start == 2
     run.run(DiscSource(), DiscSource())
     assert load_checkpoint(tmp_path)["step"] == 4
+
+
+def test_a_run_can_go_back_from_its_decay_to_the_plateau(tmp_path: Path) -> None:
+    trainer(tmp_path, 2).run(DiscSource(), DiscSource())
+    trainer(tmp_path, 0, decay_steps=2).run(DiscSource(), DiscSource())
+    assert trainer(tmp_path, 6)._last_step() == 4  # a decay that is over stays over ...
+    run = trainer(tmp_path, 6, plateau=True)  # ... until it is left
+    run.run(DiscSource(), DiscSource())
+    assert load_checkpoint(tmp_path)["step"] == 6
+    assert run.optimizer.param_groups[0]["lr"] == SETTINGS.learning_rate
 
 
 def test_a_signal_stops_the_run_with_a_checkpoint(tmp_path: Path) -> None:
