@@ -89,7 +89,7 @@ def test_the_palette_acts_on_the_viewer(
     app.commands.execute_command("napari-sam2.track").result()
     assert ran == [(viewer, "track")]
     shown = {item.command.id for item in app.menus.get_menu("napari/layers/track") if hasattr(item, "command")}
-    assert {"napari-sam2.track", "napari-sam2:SAM 2 Cell Tracker"} <= shown
+    assert {"napari-sam2.track", "napari-sam2.open_tracker"} <= shown
 
 
 # preferences ------------------------------------------------------------------------------------------------------
