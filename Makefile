@@ -1,5 +1,7 @@
 # make demo    a synthetic movie, clicked, tracked, scored and drawn: no screen, no network, only the engine is installed
 # make test    all tests, on a virtual screen          make test-engine   the tests that need no Qt and no screen
+# make test-pyside6  the tests with a window, with the other Qt: an environment of its own, .venv-pyside6
+# make package  wheel and sdist into dist/, checked, installed into a fresh environment and tried: demo, doctor, dock
 # make lint    ruff and mypy                           make format        ruff's formatter
 # make venv    the environment that all of them use, and nothing else
 # make docs     the documentation, into site/           make pictures  its pictures, from a real window on a virtual screen
@@ -8,6 +10,7 @@
 # Variables: PYTHON       the Python (3.11 or newer) that the environment is made with; else the newest one on the PATH
 #            VENV         the environment's folder, .venv by default; an existing one that has everything is left as it is
 #            TORCH_INDEX  where pip finds torch; see .ci/environment for what is chosen without it
+#            BINDING      the Qt that tests use, PyQt6 by default (or PySide6-Essentials)
 #            OUT          where the demo writes, napari-sam2-demo by default
 
 VENV ?= .venv
@@ -15,7 +18,7 @@ OUT ?= napari-sam2-demo
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: demo test test-engine lint format venv docs pictures readers clean
+.PHONY: demo test test-engine test-pyside6 package lint format venv docs pictures readers clean
 .DEFAULT_GOAL := help
 .PHONY: help
 
@@ -31,6 +34,17 @@ test: $(VENV)/.dev
 
 test-engine: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not gui" -p no:pytest-qt --no-xvfb $(PYTEST_ARGS)
+
+test-pyside6:
+	$(MAKE) test VENV=.venv-pyside6 BINDING=PySide6-Essentials PYTEST_ARGS="-m gui $(PYTEST_ARGS)"
+
+package: $(VENV)/.dev
+	@.ci/system
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	NAPARI_SAM2_DIST=dist $(BIN)/python -m pytest tests/packaging -m "" $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -59,7 +73,7 @@ $(VENV)/.engine: pyproject.toml
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" .ci/environment "$(VENV)" engine
 
 $(VENV)/.dev: pyproject.toml
-	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" .ci/environment "$(VENV)" dev
+	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" BINDING="$(BINDING)" .ci/environment "$(VENV)" dev
 
 clean:
 	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
