@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "session"))
 pytest.importorskip("napari")
 
 from napari.components import ViewerModel  # noqa: E402
+from gated import Gate, gated  # noqa: E402
 from stub import make, movie  # noqa: E402
 
 from napari_sam2.widgets.desk import Desk, desk_of  # noqa: E402
@@ -38,10 +40,34 @@ def desk(viewer: ViewerModel, tmp_path: Path) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def wait(desk: Desk) -> Callable[..., None]:
-    """Call with a condition: lets the desk work until it holds, or until nothing is left to do."""
+def gate() -> Iterator[Gate]:
+    """Holds the tracker of `slow` back, frame by frame; opened at the end, so that no thread stays."""
+    made = Gate()
+    yield made
+    made.open.set()
 
-    def until(condition: Callable[[], bool] | None = None, seconds: float = 20.0) -> None:
+
+@pytest.fixture
+def slow(viewer: ViewerModel, tmp_path: Path, gate: Gate) -> Iterator[Desk]:
+    """As `desk`, with two cells clicked on frame 0, and a tracker that finishes frames only when `gate` lets it."""
+    image = viewer.add_image(movie(), name="movie")
+    made = desk_of(viewer)
+    made.place(image, axes_of(image), gated(tmp_path / "slow.sam2cells", gate))
+    made.act("add_click", 1, 0, (10, 12))
+    made.act("add_click", 2, 0, (28, 12))
+    assert made.runner.pump(60, lambda: not any(sheet.runs.pending for sheet in made._sheets))
+    yield made
+    gate.open.set()
+    made.close()
+
+
+@pytest.fixture
+def wait(viewer: ViewerModel) -> Callable[..., None]:
+    """Call with a condition: lets the viewer's desk work until it holds, or until nothing is left to do."""
+
+    desk = desk_of(viewer)
+
+    def until(condition: Callable[[], bool] | None = None, seconds: float = 60.0) -> None:
         def quiet() -> bool:
             return not any(sheet.runs.pending for sheet in desk._sheets) and not desk.opening
 
@@ -53,6 +79,24 @@ def wait(desk: Desk) -> Callable[..., None]:
     return until
 
 
-def label_image(desk: Desk) -> np.ndarray:
-    """What the Labels layer shows."""
-    return np.asarray(desk.layers.labels._slice.image.raw)
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Sessions of movies without a file go to a folder of the test."""
+    import napari_sam2.widgets.place as place
+
+    folder = tmp_path / "user data"
+    monkeypatch.setattr(place, "data_folder", lambda: folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Fails a test after which a thread of the plugin is still there."""
+    yield
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        left = [thread for thread in threading.enumerate() if thread.name.startswith("napari-sam2")]
+        if not left:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"threads left: {left}")
