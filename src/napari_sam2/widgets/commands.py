@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from napari_sam2.widgets import notify
 from napari_sam2.widgets.cell_actions import ACTIONS as CELL_ACTIONS
-from napari_sam2.widgets.cell_actions import Chosen
+from napari_sam2.widgets.cell_checks import Chosen
 from napari_sam2.widgets.review_queue import queue_of
 
 if TYPE_CHECKING:
