@@ -40,7 +40,7 @@ class CellAction:
     text
         For the menu; ``{frame}``, ``{a}``, ``{b}``, ``{n}`` stand for the frame, the first two cells and their number.
     key
-        Key while a view of cells has the focus: that of the same name in `keys`, where it is in there; empty for none.
+        Key in views of cells, besides the one that the action of this name has in `keys`; empty for none.
     tip
         What it does, in a sentence.
     do
@@ -144,13 +144,13 @@ def _state(state: str) -> Callable[[Desk, Session, Chosen], object]:
 
 
 ACTIONS = (
-    CellAction("lock", "Lock {which}", "Shift+K", "It is right and must not change; again to unlock", _lock, always),
-    CellAction("lock_here", "Lock on frame {frame}", "K", "Right on this frame only", _lock_here, here),
-    CellAction("merge", "Merge into cell {a}", "Shift+M", "They are one cell, on the same frames", _merge, mergeable),
+    CellAction("lock", "Lock {which}", "", "It is right and must not change; again to unlock", _lock, always),
+    CellAction("lock_here", "Lock on frame {frame}", "", "Right on this frame only", _lock_here, here),
+    CellAction("merge", "Merge into cell {a}", "", "They are one cell, on the same frames", _merge, mergeable),
     CellAction(
         "connect",
         "Connect cells {a} and {b}",
-        "Shift+O",
+        "",
         "The later track is the same cell as the earlier",
         _connect,
         connectable,
@@ -158,7 +158,7 @@ ACTIONS = (
     CellAction(
         "swap",
         "Swap cells {a} and {b} from frame {frame} on",
-        "Shift+W",
+        "",
         "Their names were exchanged by mistake",
         lambda desk, session, chosen: desk.act("swap", *chosen.cells, chosen.frame),
         two,
@@ -166,7 +166,7 @@ ACTIONS = (
     CellAction(
         "cut",
         "Cut: another cell from frame {frame} on",
-        "Shift+E",
+        "",
         "Before and after are two cells",
         each("cut", FRAME),
         cuttable,
@@ -174,7 +174,7 @@ ACTIONS = (
     CellAction(
         "divide",
         "Divide cell {a} on frame {frame}",
-        "Shift+D",
+        "",
         "The first chosen cell is the mother, the others her daughters; with one or none, her own mask goes on as one",
         _divide,
         dividable,
@@ -185,7 +185,7 @@ ACTIONS = (
     CellAction(
         "delete_on",
         "Delete on frame {frame}",
-        "Shift+X",
+        "",
         "It is not there on this frame",
         each("delete_on", FRAME),
         here,
@@ -193,7 +193,7 @@ ACTIONS = (
     CellAction(
         "delete_from",
         "Delete from frame {frame} on",
-        "Shift+Delete",
+        "",
         "It ends before this frame",
         each("delete_from", FRAME),
         endable,

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QMenu, QWidget
+from qtpy.QtWidgets import QLineEdit, QMenu, QWidget
 
-from napari_sam2.widgets.cell_actions import ACTIONS, CHECKS, STATES, CellAction, Chosen
+from napari_sam2.widgets import keys
+from napari_sam2.widgets.cell_actions import ACTIONS, CHECKS, STATES, CellAction
+from napari_sam2.widgets.cell_checks import Chosen
+from napari_sam2.widgets.dock_keys import as_qt
 from napari_sam2.widgets.notify import warning
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.desk import Desk
+
+
+KEY_NAMES = {"connect": "join"}
+"""Verbs that have another name in the key table."""
 
 
 def fill_menu(menu: QMenu, desk: Desk, chosen: Chosen) -> None:
@@ -32,13 +39,21 @@ def fill_menu(menu: QMenu, desk: Desk, chosen: Chosen) -> None:
 
 
 def _add(menu: QMenu, action: CellAction, desk: Desk, chosen: Chosen) -> None:
-    key = QKeySequence(action.key).toString(QKeySequence.SequenceFormat.NativeText)
+    key = key_for(action).toString(QKeySequence.SequenceFormat.NativeText)
     item = menu.addAction(action.label(chosen) + (f"\t{key}" if key else ""))
     item.setObjectName(action.name)
     why = action.refusal(desk, chosen)
     item.setEnabled(why is None)
     item.setToolTip(why or action.tip)
     item.triggered.connect(lambda _=False: run(action, desk, chosen))
+
+
+def key_for(action: CellAction) -> QKeySequence:
+    """Key of an action in a view of cells: its own, or that of the key table as it is now."""
+    name = KEY_NAMES.get(action.name, action.name)
+    if action.key or name not in keys.ACTIONS:
+        return QKeySequence(action.key)
+    return as_qt(keys.key_of(name))
 
 
 def run(action: CellAction, desk: Desk, chosen: Chosen) -> None:
@@ -53,10 +68,6 @@ def key_of(event: Any) -> str:
     names = (("ControlModifier", "Ctrl"), ("ShiftModifier", "Shift"), ("AltModifier", "Alt"), ("MetaModifier", "Meta"))
     held = [name for flag, name in names if event.modifiers() & getattr(Qt.KeyboardModifier, flag)]
     return "+".join([*held, QKeySequence(event.key()).toString()])
-
-
-def _run_chosen(action: CellAction, desk: Desk, chosen: Callable[[], Chosen]) -> None:
-    run(action, desk, chosen())
 
 
 class CellKeys(QObject):
@@ -82,21 +93,25 @@ class CellKeys(QObject):
         others: Mapping[str, Callable[[], object]] | None = None,
     ) -> None:
         super().__init__(widget)
-        self._does: dict[str, Callable[[], object]] = {}
-        for action in ACTIONS:
-            if action.key:
-                key = QKeySequence(action.key).toString()
-                self._does[key] = partial(_run_chosen, action, desk, chosen)
-        self._does.update({QKeySequence(key).toString(): do for key, do in (others or {}).items()})
+        self._desk, self._chosen = desk, chosen
+        self._others = {QKeySequence(key).toString(): do for key, do in (others or {}).items()}
         widget.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         if event.type() not in (QEvent.Type.KeyPress, QEvent.Type.ShortcutOverride):
             return False
-        do = self._does.get(key_of(event))
-        if do is None:
+        do = self._find(key_of(event))
+        typing = any(field.isVisible() for field in watched.findChildren(QLineEdit))
+        if do is None or typing:  # keys that a field has no use for come here, too
             return False
         event.accept()
         if event.type() == QEvent.Type.KeyPress:
             do()
         return True
+
+    def _find(self, key: str) -> Callable[[], object] | None:
+        if key in self._others:
+            return self._others[key]
+        # looked up anew: the user may have changed keys in the preferences
+        found = [action for action in ACTIONS if key and key_for(action).toString() == key]
+        return partial(run, found[0], self._desk, self._chosen()) if found else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterProxyModel, Qt
 from qtpy.QtGui import QColor
 
+from napari_sam2.widgets.listen import listen
 from napari_sam2.widgets.overview import Overview
 from napari_sam2.widgets.summary import Summary
 
@@ -105,7 +106,7 @@ class CellsModel(QAbstractTableModel):
         self._overview = overview
         self._cells: list[int] = []
         self._row: dict[int, int] = {}
-        overview.changed.connect(self.refresh)
+        listen(self, (overview.changed, self.refresh))
         self.refresh(overview.summaries)
 
     def refresh(self, cells: Iterable[int]) -> None:

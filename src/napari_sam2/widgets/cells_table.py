@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam2.widgets import keys
 from napari_sam2.widgets.cell_checks import Chosen, nearest_frame
 from napari_sam2.widgets.cell_menu import CellKeys, fill_menu
 from napari_sam2.widgets.cells_model import COLUMNS, KINDS, NAME, CellsModel, CellsProxy
@@ -52,8 +53,8 @@ class CellsTable(QWidget):
         self.model = CellsModel(desk, overview_of(desk), self)
         self.proxy = CellsProxy(self.model, self)
         self._build()
-        others = {"Return": self._go, "Enter": self._go, "F2": self.rename, "Shift+S": self.only.toggle}
-        self.keys = CellKeys(desk, self.view, self.chosen, others)
+        others = {"Return": self._go, "Enter": self._go, "F2": self.rename}
+        self.cell_keys = CellKeys(desk, self.view, self.chosen, others)
         listen(
             self,
             (desk.current_changed, self._follow),
@@ -103,7 +104,7 @@ class CellsTable(QWidget):
         self.menu.aboutToShow.connect(self._fill_menu)
         self.actions_button.setMenu(self.menu)
         self.only = QCheckBox("Only this cell")
-        self.only.setToolTip("Show the labels of the current cell alone (Shift+S)")
+        keys.tell(self.only, "show_only", "Show the labels of the current cell alone")
         self.only.toggled.connect(self._desk.show_only)
         self.count = QLabel()
         self.count.setMinimumWidth(1)
@@ -229,7 +230,7 @@ class CellsTable(QWidget):
         self.menu.clear()
         for text, key, slot in (
             ("Go to it", "Return", self._go),
-            ("Only this cell", "Shift+S", self.only.toggle),
+            ("Only this cell", keys.key_of("show_only"), self.only.toggle),
             ("Rename", "F2", self.rename),
         ):
             action = self.menu.addAction(f"{text}\t{key}")

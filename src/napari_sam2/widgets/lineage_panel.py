@@ -8,6 +8,7 @@ from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from napari_sam2.widgets import keys
 from napari_sam2.widgets.cell_checks import nearest_frame
 from napari_sam2.widgets.cell_menu import fill_menu
 from napari_sam2.widgets.lineage import Branch, branches, kin, side_by_side
@@ -80,7 +81,7 @@ class LineageView(TimeView):
             return super().empty_text(session)
         if self._scope == FAMILY:
             return "Choose a cell: click on it in the image, or in the table"
-        return "No divisions yet: choose a cell where it divides, and press Shift+D"
+        return f"No divisions yet: go to where a cell divides, choose it, and press {keys.key_of('divide')}"
 
     def _on_current(self, cell: int | None) -> None:
         if self._scope == FAMILY and not self.place.has(cell):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QModelIndex, Qt, QTimer
@@ -20,10 +21,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam2.widgets import keys
 from napari_sam2.widgets.division_form import DivisionForm
 from napari_sam2.widgets.listen import listen
 from napari_sam2.widgets.review_list import COLUMNS, ReviewList, describe
-from napari_sam2.widgets.review_queue import Item, queue_of
+from napari_sam2.widgets.review_queue import queue_of
 from napari_sam2.widgets.strip_panel import StripPanel
 
 if TYPE_CHECKING:
@@ -55,21 +57,17 @@ class ReviewPanel(QWidget):
         self.told.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.count = QLabel()
-        self.previous = _button("Previous", "Look at the one before (Shift+J)", self.queue.previous)
-        self.next = _button("Next", "Look at the next one, and zoom in (J)", self.queue.next)
-        self.right = _button("Right", "It is right: no suspect any more, then the next (Shift+Y)", self.queue.accept)
+        queue = self.queue
+        self.previous = _button("Previous", "Look at the one before", queue.previous, "previous_suspect")
+        self.next = _button("Next", "Look at the next one, and zoom in", queue.next, "next_suspect")
+        self.right = _button("Right", "It is right: no suspect any more; then the next", queue.accept, "accept")
         self.lock = _button(
-            "Right, lock",
-            "It is right, and must not change any more; then the next",
-            lambda: self.queue.accept(lock=True),
+            "Right, lock", "It is right, and must not change; then the next", lambda: queue.accept(lock=True)
         )
-        self.wrong = _button(
-            "Wrong",
-            "Mark it, to be corrected later (Shift+R). To correct it now, click on the cell in the image, or paint",
-            self.queue.reject,
-        )
-        self.accept = _button("Accept", "It divides: make the division, then the next (Shift+Y)", self.queue.accept)
-        self.reject = _button("Reject", "It does not divide: never propose it again (Shift+R)", self.queue.reject)
+        wrong = "Mark it, to be corrected later. To correct it now, click on the cell in the image, or paint"
+        self.wrong = _button("Wrong", wrong, queue.reject, "reject")
+        self.accept = _button("Accept", "It divides: make the division; then the next", queue.accept, "accept")
+        self.reject = _button("Reject", "It does not divide: never propose it again", queue.reject, "reject")
         self.correct = _button("Correct…", "It divides, but on another frame, or into other cells", self._open_form)
         self.correct.setCheckable(True)
         self.form = DivisionForm(desk)
@@ -176,7 +174,8 @@ class ReviewPanel(QWidget):
         if self._desk.session is None:
             words = "No session"
         elif self.queue.busy:
-            words = f"{number} so far, looking…" if number else "Looking…"
+            done = f" ({self.queue.looked_at} of {self._desk.session.n_frames} frames)" if self.queue.looked_at else ""
+            words = (f"{number}, looking…" if number else "Looking…") + done
         self.count.setText(words)
         self.told.setText(describe(item) if item is not None and here else self._hint(number))
         division = item is not None and item.kind == "division"
@@ -194,7 +193,7 @@ class ReviewPanel(QWidget):
     def _hint(self, number: int) -> str:
         if self._desk.session is None:
             return "Choose an image and start: masks that look doubtful are listed here."
-        return "Press Next (J) to look at the first." if number else ""
+        return "Press Next to look at the first." if number else ""
 
     def _open_form(self) -> None:
         self.form.setVisible(self.correct.isChecked())
@@ -211,18 +210,20 @@ class ReviewPanel(QWidget):
         self.queue.correct(mother, frame, (first, second))
 
 
-def _button(text: str, tip: str, do: object) -> QPushButton:
+def _button(text: str, tip: str, do: Callable[[], object], action: str = "") -> QPushButton:
+    """A button; with the name of an action of the key table its tooltip says the key."""
     button = QPushButton(text)
-    button.setToolTip(tip)
     button.setProperty("tip", tip)
-    button.clicked.connect(lambda _=False: do())  # type: ignore[operator]
+    button.setProperty("key_action", action)
+    button.clicked.connect(lambda _=False: do())
     return button
 
 
 def _enable(button: QPushButton, on: bool, why_not: str) -> None:
     """A button that cannot act says why."""
     button.setEnabled(on)
-    button.setToolTip(button.property("tip") if on else why_not)
+    tip, action = str(button.property("tip")), str(button.property("key_action"))
+    button.setToolTip((keys.tooltip(action, tip) if action else tip) if on else why_not)
 
 
 def _row(*buttons: QPushButton) -> QWidget:
@@ -233,6 +234,3 @@ def _row(*buttons: QPushButton) -> QWidget:
     for button in buttons:
         layout.addWidget(button)
     return row
-
-
-__all__ = ["Item", "ReviewPanel"]

@@ -13,11 +13,10 @@ from psygnal import Signal
 
 from napari_sam2.session.divisions import Proposal
 from napari_sam2.widgets import notify
-from napari_sam2.widgets.review_items import Item, Seen, find_items
+from napari_sam2.widgets.review_items import Found, Item, Seen, find_items
 from napari_sam2.widgets.runner import Job
 
 if TYPE_CHECKING:
-    from napari_sam2.session import Session
     from napari_sam2.session.events import Changed
     from napari_sam2.widgets.desk import Desk
 
@@ -57,6 +56,7 @@ class ReviewQueue:
         self._seen: Seen = {}
         self._stale = True
         self._job: Job | None = None
+        self._looked_at = 0
         self._waits = self._wanted = False
         self._pause, self._began = SOONEST, 0.0
         desk.session_changed.connect(self._on_session)
@@ -84,6 +84,11 @@ class ReviewQueue:
     def busy(self) -> bool:
         """Whether it is being computed, or going to be."""
         return self._job is not None or self._waits
+
+    @property
+    def looked_at(self) -> int:
+        """How many frames were looked at, while it is being computed."""
+        return self._looked_at
 
     # going there --------------------------------------------------------------------------------------------------
 
@@ -214,10 +219,15 @@ class ReviewQueue:
         self._stale = False
         self._began = time.monotonic()
         quick = not self._items
+        self._looked_at = 0
         self._job = desk.runner.start(lambda job: find_items(session, seen, quick, job), self._take, self._ended)
         self.busy_changed.emit(True)
 
-    def _take(self, result: tuple[Session, list[Item], Seen]) -> None:
+    def _take(self, result: int | Found) -> None:
+        if isinstance(result, int):
+            self._looked_at = result
+            self.busy_changed.emit(True)
+            return
         session, items, seen = result
         desk = self._desk_ref()
         if desk is None or session is not desk.session:

@@ -58,12 +58,12 @@ class TimeView(QAbstractScrollArea):
         self._timer.timeout.connect(self.refresh)
         self.horizontalScrollBar().valueChanged.connect(self._on_across)
         self.verticalScrollBar().valueChanged.connect(self._on_down)
-        self._overview.changed.connect(self._soon)
-        self.keys = CellKeys(desk, self, self.chosen)
+        self.cell_keys = CellKeys(desk, self, self.chosen)
         listen(
             self,
             (desk.session_changed, self._on_session),
             (desk.document_changed, self._soon),
+            (self._overview.changed, self._soon),
             (desk.current_changed, self._on_current),
             (desk.frame_changed, self._on_frame),
             (desk.viewer.events.theme, self._on_theme),
