@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "session"))
 
 pytest.importorskip("napari")
 
-from napari.components import ViewerModel  # noqa: E402
 from gated import Gate, gated  # noqa: E402
+from napari.components import ViewerModel  # noqa: E402
 from stub import make, movie  # noqa: E402
 
 from napari_sam2.widgets.desk import Desk, desk_of  # noqa: E402

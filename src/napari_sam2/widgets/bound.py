@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.widgets.painting import take_painted
-from napari_sam2.widgets.prompt_layers import Boxes, Clicks
+from napari_sam2.widgets.prompt_layers import ON, Boxes, Clicks
 from napari_sam2.widgets.shown_labels import ShownLabels
 
 if TYPE_CHECKING:
@@ -92,9 +92,8 @@ class Binding:
                 name=f"{self._name} clicks",
                 size=max(2.0, max(self.axes.shape[-2:]) / 60),
                 symbol="cross",
-                face_color="#36d17c",
-                border_color="black",
-                border_width=0.04,
+                face_color=ON[0],
+                border_width=0,
                 canvas_size_limits=POINT_SIZES,
                 **self._transform(),
             )

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.image import Axes
 
 Colour = Callable[[int], tuple[float, float, float, float]]
-ON, OFF = "#36d17c", "#ff4f7b"
-"""Faces of clicks on a cell and beside it; their symbols say the same."""
+ON, OFF = ("#3dff9a", "#1f9e5c"), ("#ff5c86", "#b3244a")
+"""Faces of clicks on a cell and beside it, for the current cell and for others; their symbols say the same."""
 SYMBOLS = {True: "cross", False: "hbar"}
 
 
@@ -123,9 +123,9 @@ class Clicks(PromptLayer):
             self.layer.features = self._features()
             if keys:
                 self.layer.symbol = [SYMBOLS[key.foreground] for key in keys]
-                self.layer.face_color = [ON if key.foreground else OFF for key in keys]
-                # the symbol says what a click means; its rim says whether it is of the current cell
-                self.layer.border_color = ["white" if key.cell == current else "black" for key in keys]
+                # shape and hue say what a click means, brightness whether it is of the current cell
+                faces = [(ON if key.foreground else OFF)[key.cell != current] for key in keys]
+                self.layer.face_color = faces
 
 
 class Boxes(PromptLayer):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from napari_sam2.session.encode import Said
+from napari_sam2.widgets.prompt_layers import OFF, ON
 
 if TYPE_CHECKING:
     from napari_sam2.session.events import Changed
@@ -98,7 +99,7 @@ class Prompting:
             with binding.clicks.quiet() if binding.clicks is not None else _nothing():
                 layer.selected_data = set()
                 layer.current_symbol = "hbar" if tool == "clicks_off" else "cross"
-                layer.current_face_color = "#ff4f7b" if tool == "clicks_off" else "#36d17c"
+                layer.current_face_color = (OFF if tool == "clicks_off" else ON)[0]
         elif tool == "boxes":
             layer, mode = binding.show_boxes(), "add_rectangle"
         else:

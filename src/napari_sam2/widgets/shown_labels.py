@@ -78,7 +78,7 @@ class ShownLabels:
             out = out[0]
         lead = zip(self._axes.letters[:-2], full[:-2], strict=True)
         before = [len(frames) if letter == "T" else 1 for letter, k in lead if isinstance(k, slice)]
-        return np.array(np.broadcast_to(out.reshape(*before, *sample), (*shape, *sample)))
+        return np.array(np.broadcast_to(out.reshape((*before, *sample)), (*shape, *sample)))[()]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         full = self._full(key)

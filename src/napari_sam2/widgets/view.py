@@ -93,8 +93,7 @@ class View:
         world = np.asarray(image.data_to_world(axes.place(frame, y, x, self.where())), float)
         viewer = self._me.viewer
         dims = viewer.dims
-        # where the camera is since napari 0.9
-        camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+        camera = camera_of(viewer)
         shown = [axis - (dims.ndim - len(axes.letters)) for axis in dims.displayed]
         centre = list(camera.center)
         for i, axis in enumerate(shown):
@@ -132,3 +131,8 @@ class View:
             me._where = further
             if further and not force:
                 sheet.binding.write_prompts()
+
+
+def camera_of(viewer: Any) -> Any:
+    """The camera, where this version of napari has it: in the scene since 0.9."""
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
