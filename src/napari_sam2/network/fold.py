@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: the same network with fewer passes over its maps."""
+"""Layers folded into the convolution before them: the same network with fewer passes over its maps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from napari_sam2.network.model import Sam2
 def folded(model: Sam2) -> Sam2:
     """Make an inference copy of a network whose trunk has batch normalisations, folded into its convolutions.
 
-    Parameters of the copy have other names, so it cannot be saved as a checkpoint.
+    The two 1x1 convolutions that lead to each of the finer maps become one as well. Parameters of the copy have other
+    names and shapes, so it cannot be saved as a checkpoint.
 
     Returns
     -------
@@ -28,7 +29,23 @@ def folded(model: Sam2) -> Sam2:
     for module in copied.modules():
         if isinstance(module, ConvNorm) and isinstance(module[1], nn.BatchNorm2d):
             _fold(module)
+    decoder, laterals = copied.sam_mask_decoder, list(copied.image_encoder.neck.convs)
+    for lateral, name in ((laterals[-1], "conv_s0"), (laterals[-2], "conv_s1")):
+        lateral.conv = _joined(lateral.conv, getattr(decoder, name))  # type: ignore[arg-type]
+        setattr(decoder, name, nn.Identity())
     return copied
+
+
+@torch.no_grad()
+def _joined(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+    """One 1x1 convolution instead of two."""
+    if first.bias is None or second.bias is None:
+        raise TypeError("expected convolutions with a bias")
+    a, b = (conv.weight[:, :, 0, 0].double() for conv in (first, second))
+    joined = nn.Conv2d(first.in_channels, second.out_channels, kernel_size=1)
+    joined.weight = nn.Parameter((b @ a)[:, :, None, None].to(first.weight), requires_grad=False)
+    joined.bias = nn.Parameter((b @ first.bias.double() + second.bias.double()).to(first.bias), requires_grad=False)
+    return joined.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @torch.no_grad()

@@ -11,6 +11,14 @@ EPS_IMAGE = 1e-6
 EPS_TRANSFORMER = 1e-5
 
 
+#: Maps with at most so many channels are normalised plane by plane on a CPU: its LayerNorm goes from place to place,
+#: which is slow where places are many and channels few (the memory encoder's first map).
+FEW_CHANNELS = 4
+#: Attention to at most so many keys is computed with the keys outermost on a CPU: softmax over a short last axis, as
+#: that of image tokens over a few prompt tokens, takes several times as long as everything else.
+FEW_KEYS = 32
+
+
 class LayerNorm2d(nn.Module):
     """LayerNorm over the channels of a map laid out (B, C, H, W), with epsilon 1e-6."""
 
@@ -21,9 +29,57 @@ class LayerNorm2d(nn.Module):
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Return the normalised map, same shape."""
+        if x_bchw.shape[1] <= FEW_CHANNELS and x_bchw.device.type == "cpu" and not torch.is_grad_enabled():
+            return self._plane_by_plane(x_bchw)
         x_bhwc = x_bchw.permute(0, 2, 3, 1)
         out = F.layer_norm(x_bhwc, (x_bhwc.shape[-1],), self.weight, self.bias, EPS_IMAGE)
         return out.permute(0, 3, 1, 2)
+
+    def _plane_by_plane(self, x_bchw: Tensor) -> Tensor:
+        x = x_bchw.contiguous().float()
+        centred = x - x.mean(1, keepdim=True)
+        scale = torch.rsqrt(centred.square().mean(1, keepdim=True) + EPS_IMAGE)
+        out = centred * scale * self.weight.float().view(-1, 1, 1) + self.bias.float().view(-1, 1, 1)
+        return out.to(x_bchw.dtype)
+
+
+def attend(q_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention, with the kernels that are quickest on the device.
+
+    Parameters
+    ----------
+    q_bhnc, k_bhmc, v_bhmv
+        Queries (B, heads, N, C), keys (B, heads, M, C) and values (B, heads, M, V); V may differ from C.
+    mask
+        Boolean, broadcastable to (B, heads, N, M), true where a key may be looked at; every query needs one such key.
+
+    Returns
+    -------
+    Tensor
+        (B, heads, N, V).
+
+    Notes
+    -----
+    torch's fused kernel for CPUs gains nothing from bfloat16 processors, so there plain products are more than twice as
+    fast, though they round the scores to bfloat16. With gradients the fused kernel is kept, which stores no scores.
+    """
+    few = k_bhmc.shape[2] <= FEW_KEYS
+    if q_bhnc.device.type == "cpu" and not torch.is_grad_enabled() and (few or q_bhnc.dtype == torch.bfloat16):
+        scaled = q_bhnc * q_bhnc.shape[-1] ** -0.5
+        if not few:
+            scores = scaled @ k_bhmc.transpose(2, 3)
+            if mask is not None:
+                scores = scores.masked_fill(~mask, -torch.inf)
+            return scores.softmax(-1) @ v_bhmv
+        turned = k_bhmc @ scaled.transpose(2, 3)
+        if mask is not None:
+            turned = turned.masked_fill(~mask.transpose(2, 3), -torch.inf)
+        return turned.softmax(2).transpose(2, 3) @ v_bhmv
+    narrow = q_bhnc.shape[-1] - v_bhmv.shape[-1]
+    if not narrow:
+        return F.scaled_dot_product_attention(q_bhnc, k_bhmc, v_bhmv, attn_mask=mask)
+    padded = F.pad(v_bhmv, (0, narrow))  # fused kernels want equal widths
+    return F.scaled_dot_product_attention(q_bhnc, k_bhmc, padded, attn_mask=mask)[..., : v_bhmv.shape[-1]]
 
 
 class Mlp(nn.Module):
@@ -94,5 +150,4 @@ class Attention(nn.Module):
             (B, N, width).
         """
         q, k, v = self.split(self.q_proj(q_bnc)), self.split(self.k_proj(k_bmc)), self.split(self.v_proj(v_bmc))
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        return self.out_proj(out.transpose(1, 2).flatten(2))
+        return self.out_proj(attend(q, k, v, mask).transpose(1, 2).flatten(2))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.network.config import Sam2Config
-from napari_sam2.network.layers import EPS_TRANSFORMER, Attention
+from napari_sam2.network.layers import EPS_TRANSFORMER, Attention, attend
 from napari_sam2.network.positions import rope_turns, rotate, sine_positions, window_turns
 
 #: Weight of the position encoding that is added to the features before the first layer.
@@ -65,11 +65,8 @@ class MemoryBatch:
 
 
 def _attend(q_bnc: Tensor, k_blc: Tensor, v_blv: Tensor, mask: Tensor | None) -> Tensor:
-    """Single-head attention; values narrower than the queries are padded, since fused kernels want equal widths."""
-    v_blv = v_blv.to(q_bnc.dtype)
-    padded = F.pad(v_blv, (0, q_bnc.shape[-1] - v_blv.shape[-1]))
-    out = F.scaled_dot_product_attention(q_bnc[:, None], k_blc[:, None], padded[:, None], attn_mask=mask)
-    return out[:, 0, :, : v_blv.shape[-1]]
+    """Single-head attention."""
+    return attend(q_bnc[:, None], k_blc[:, None], v_blv.to(q_bnc.dtype)[:, None], mask)[:, 0]
 
 
 class RotaryAttention(Attention):

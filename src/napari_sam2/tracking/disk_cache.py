@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.regions import Region
 
 #: Layout of the folder; another number is another cache.
-VERSION = 1
+VERSION = 2
 
 
 class DiskCache:
@@ -37,7 +38,7 @@ class DiskCache:
         self.key = repr((VERSION, *key))
         self._groups: dict[Geometry, Any] = {}
 
-    def read(self, geometry: Geometry, frame: int, page: tuple[int, int], like: Tensor) -> tuple[Tensor, ...] | None:
+    def read(self, geometry: Geometry, frame: int, page: Region, like: Tensor) -> tuple[Tensor, ...] | None:
         """Return the maps (h, w, C) of a page with the type and device of `like`, or None if they are not there."""
         group = self._group(geometry)
         name = _name(frame, page)
@@ -49,7 +50,7 @@ class DiskCache:
             return None
         return tuple(m.to(like.device, like.dtype) for m in maps)
 
-    def write(self, geometry: Geometry, frame: int, page: tuple[int, int], maps: tuple[Tensor, ...]) -> None:
+    def write(self, geometry: Geometry, frame: int, page: Region, maps: tuple[Tensor, ...]) -> None:
         """Keep the maps (h, w, C) of a page."""
         import zarr
 
@@ -81,5 +82,5 @@ class DiskCache:
         return self.folder / f"{digest[:32]}.zarr"
 
 
-def _name(frame: int, page: tuple[int, int]) -> str:
-    return f"t{frame}y{page[0]}x{page[1]}"
+def _name(frame: int, page: Region) -> str:
+    return f"t{frame}y{page.top}x{page.left}"

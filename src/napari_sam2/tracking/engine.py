@@ -83,6 +83,7 @@ class Engine:
         """Segment cells that are prompted on a frame; see `Prompter.segment`."""
         centres = geometry.to_model([p.anchor() for p in prompts])
         origins = geometry.place_windows(centres) if before is None else before.origins
+        self.features.prepare(geometry, frame, origins)
 
         def run(part: slice) -> Masks:
             features = self.features.windows(geometry, frame, origins[part])
@@ -115,6 +116,7 @@ class Engine:
             (N, C, h, w) features they were decoded from; of the last chunk only, for the reference mode's corrections.
         """
         size, device = geometry.window_tokens, self.model.device
+        self.features.prepare(geometry, frame, origins)
 
         def run(part: slice) -> tuple[Masks, Tensor]:
             where = origins[part]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_sam2.tracking.anchors import Anchors
-from napari_sam2.tracking.features import touched_pages
 from napari_sam2.tracking.plan import Segment
+from napari_sam2.tracking.regions import Region
 
 #: Cells that are tracked for the measurement; the rest is proportion.
 SAMPLED_CELLS = 8
@@ -68,18 +68,19 @@ def estimate(groups: Sequence[tuple[Anchors, Sequence[Segment]]], frames: int) -
         if not segments:
             continue
         engine, geometry = anchors.engine, anchors.geometry
-        cell_time, page_time = _measure(anchors, segments)
+        starts = anchors.get([(s.cell, s.start) for s in segments])
+        regions = engine.features.cover(geometry, np.concatenate([anchor.masks.origins for anchor in starts]))
+        cell_time, frame_time = _measure(anchors, segments, regions)
         lengths = [len(s.frames) for s in segments]
         shared = {(s.step, t) for s in segments for t in (s.start, *s.frames)}
-        pages = _pages(anchors, segments)
-        seconds += sum(lengths) * cell_time + len(shared) * pages * page_time
+        seconds += sum(lengths) * cell_time + len(shared) * frame_time
         cell_frames += sum(lengths)
         visited |= shared
         live = max(sum(s.step == step for s in segments) for step in (1, -1))
         bank = engine.bank(geometry, 1, max(len(s.conditioning) for s in segments)).nbytes
-        page = anchors.engine.features.page_bytes(geometry)
-        kept = min(engine.features.budget, page * pages * len(shared))
-        device_bytes += live * bank + max(kept, page * pages)
+        frame_bytes = engine.features.bytes_of(regions)
+        kept = min(engine.features.budget, frame_bytes * len(shared))
+        device_bytes += live * bank + max(kept, frame_bytes)
         device_bytes += int(min(live, engine.chunk) * bank * WORKING_FACTOR)
     model = groups[0][0].engine.model if groups else None
     if model is not None:
@@ -89,8 +90,8 @@ def estimate(groups: Sequence[tuple[Anchors, Sequence[Segment]]], frames: int) -
     return Estimate(seconds, device_bytes, label_bytes, len(visited), cell_frames)
 
 
-def _measure(anchors: Anchors, segments: Sequence[Segment]) -> tuple[float, float]:
-    """Seconds for one cell on one frame with full memory, and for encoding one page."""
+def _measure(anchors: Anchors, segments: Sequence[Segment], regions: Sequence[Region]) -> tuple[float, float]:
+    """Seconds for one cell on one frame with full memory, and for encoding what is needed of a frame."""
     engine, geometry = anchors.engine, anchors.geometry
     frame = segments[0].start
     here = [s for s in segments if s.start == frame][:SAMPLED_CELLS]
@@ -112,12 +113,4 @@ def _measure(anchors: Anchors, segments: Sequence[Segment]) -> tuple[float, floa
         masks, _ = engine.from_memory(geometry, frame, step, bank, rows, origins)
         engine.keys(engine.memories(geometry, frame, masks, prompted=False))
         cell_time = min(cell_time, (time.perf_counter() - began) / len(here))
-    page_time = engine.features.time_page(geometry, frame)
-    return cell_time, page_time
-
-
-def _pages(anchors: Anchors, segments: Sequence[Segment]) -> int:
-    """Pages that the cells lie on at the start: (row, column) pairs."""
-    starts = anchors.get([(s.cell, s.start) for s in segments])
-    origins = np.concatenate([anchor.masks.origins for anchor in starts])
-    return len(touched_pages(anchors.geometry, origins))
+    return cell_time, engine.features.time_of(geometry, frame, regions)

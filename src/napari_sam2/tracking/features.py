@@ -1,54 +1,53 @@
-"""The field's features: encoded in pages, kept in a cache with a byte budget, cut into windows for the cells.
+"""The field's features: encoded in pages or patches, kept within a byte budget, cut into windows for the cells.
 
-A field is divided into equal pages of at most `MAX_PAGE` tokens a side. A page is encoded together with a halo, only
-when a window touches it, and only once. A window that lies over several pages is put together from them, so the
-features of a cell do not depend on where pages meet, up to what the halo leaves of the trunk's reach.
+A field is divided into equal pages. A page is encoded together with a halo, only when a window touches it, and only
+once. Where few windows are wanted, such as that of the first click on a frame, patches around them cost less than the
+pages they lie on, and are encoded instead. Halos end at the field's border, as images end in training. So the features
+of a cell depend neither on where pages meet nor on who else was encoded with it, up to what the halo leaves of the
+trunk's reach (`regions.HALO`).
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sam2.network import Sam2, normalise
-from napari_sam2.network.config import TOKEN_STRIDE
+from napari_sam2.network import Sam2
+from napari_sam2.network.conv_trunk import ConvTrunk
 from napari_sam2.tracking.disk_cache import DiskCache
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.movie import Movie
+from napari_sam2.tracking.pixels import FramePixels
+from napari_sam2.tracking.regions import (
+    HALO,
+    PATCH_SHARE,
+    Region,
+    is_page,
+    page_halo,
+    page_region,
+    patches,
+    touched_pages,
+    window_pages,
+)
+from napari_sam2.tracking.sheets import ELEMENTS, Maps, Sheet, WindowFeatures, copy_windows, held
 
-#: Strides of the three maps, as elements a token.
-ELEMENTS = (1, 2, 4)
-#: Largest page side in tokens: 1024 model pixels, the published models' native size.
-MAX_PAGE = 64
-#: Tokens around a page that are encoded with it and thrown away.
-HALO = 4
+IntArray = npt.NDArray[np.int64]
+Key = tuple[Geometry, int, Region]
+
 #: Bytes of features kept for frames seen before.
 DEFAULT_BUDGET = 1 << 30
-#: Pages encoded in one call.
-PAGES_PER_CALL = 2
-
-PageKey = tuple[Geometry, int, tuple[int, int]]
-
-
-@dataclass
-class WindowFeatures:
-    """Features of N windows: (N, C, h, w) at stride 16, and (N, C/4, 2h, 2w), (N, C/8, 4h, 4w) finer ones."""
-
-    stride16: Tensor
-    stride8: Tensor
-    stride4: Tensor
+#: Tokens encoded in one call, if a single region has not more.
+TOKENS_PER_CALL = 8192
 
 
 class FeatureSource:
-    """Encodes frames page by page and cuts windows out of them.
+    """Encodes frames piece by piece and cuts windows out of them.
 
     Parameters
     ----------
@@ -57,26 +56,39 @@ class FeatureSource:
     movie
         Where frames come from.
     budget
-        Bytes of features to keep; at least the pages of the frame in work always stay.
+        Bytes of features to keep; at least those of the frame in work always stay.
     disk
-        Where features are kept for the next time, if at all.
+        Where pages are kept for the next time, if at all.
+    patch_share
+        Patches are encoded where they cost less than this share of the pages in their place; 0 for never. Trunks that
+        are not the same at every place of a field always have pages.
     """
 
-    def __init__(self, model: Sam2, movie: Movie, budget: int = DEFAULT_BUDGET, disk: DiskCache | None = None) -> None:
+    def __init__(
+        self,
+        model: Sam2,
+        movie: Movie,
+        budget: int = DEFAULT_BUDGET,
+        disk: DiskCache | None = None,
+        patch_share: float = PATCH_SHARE,
+    ) -> None:
         self.disk = disk
         self.model = model
         self.movie = movie
         self.budget = budget
-        self._pages: OrderedDict[PageKey, tuple[Tensor, ...]] = OrderedDict()
+        self.pixels = FramePixels(movie, model.device)
+        self._alike = isinstance(model.image_encoder.trunk, ConvTrunk)
+        self._patch_share = patch_share if self._alike and disk is None else 0.0
+        self._kept: OrderedDict[Key, Maps] = OrderedDict()
         self._bytes = 0
-        self._image: tuple[tuple[Geometry, int], Tensor] | None = None
+        self._open: tuple[tuple[Geometry, int] | None, list[Sheet]] = (None, [])
 
     @property
     def kept_bytes(self) -> int:
         """Bytes of features kept now."""
         return self._bytes
 
-    def windows(self, geometry: Geometry, frame: int, origins: npt.NDArray[np.int64]) -> WindowFeatures:
+    def windows(self, geometry: Geometry, frame: int, origins: IntArray) -> WindowFeatures:
         """Cut windows out of a frame.
 
         Parameters
@@ -88,167 +100,172 @@ class FeatureSource:
         origins
             (N, 2) row and column of each window's first token.
         """
-        return WindowFeatures(*self._cut(geometry, frame, origins, ELEMENTS))
+        return WindowFeatures(*self._cut(geometry, frame, origins, len(ELEMENTS)))
 
-    def coarse_windows(self, geometry: Geometry, frame: int, origins: npt.NDArray[np.int64]) -> Tensor:
+    def coarse_windows(self, geometry: Geometry, frame: int, origins: IntArray) -> Tensor:
         """Cut windows out of the stride-16 map alone: (N, C, h, w)."""
-        return self._cut(geometry, frame, origins, ELEMENTS[:1])[0]
-
-    def _cut(
-        self, geometry: Geometry, frame: int, origins: npt.NDArray[np.int64], elements: tuple[int, ...]
-    ) -> list[Tensor]:
-        side = page_side(geometry)
-        rows, columns = geometry.window_tokens
-        wanted = touched_pages(geometry, origins)
-        pages = self._get(geometry, frame, wanted)
-        levels = range(len(elements))
-        if len(wanted) == 1 and side == (rows, columns):
-            return [pages[0][i].permute(2, 0, 1)[None].expand(len(origins), -1, -1, -1) for i in levels]
-        table = torch.full((wanted[:, 0].max() + 1, wanted[:, 1].max() + 1), -1, dtype=torch.long)
-        table[wanted[:, 0], wanted[:, 1]] = torch.arange(len(wanted))
-        table = table.to(self.model.device)
-        first = torch.from_numpy(origins).to(self.model.device)
-        maps = []
-        for level, k in enumerate(elements):
-            atlas = torch.stack([page[level] for page in pages]) if len(pages) > 1 else pages[0][level][None]
-            y = (first[:, 0, None] * k + torch.arange(rows * k, device=first.device))[:, :, None]
-            x = (first[:, 1, None] * k + torch.arange(columns * k, device=first.device))[:, None, :]
-            high, wide = side[0] * k, side[1] * k
-            # One flat gather of whole rows of channels, which is several times faster than indexing by three tensors.
-            at = (table[y // high, x // wide] * high + y % high) * wide + x % wide
-            cut = atlas.flatten(0, 2).index_select(0, at.flatten()).unflatten(0, tuple(at.shape))
-            maps.append(cut.permute(0, 3, 1, 2))
-        return maps
-
-    def page_bytes(self, geometry: Geometry) -> int:
-        """Bytes of one page of features."""
-        side, config = page_side(geometry), self.model.config
-        channels = (config.width, config.width // 4, config.width // 8)
-        values = sum(c * k * k for c, k in zip(channels, ELEMENTS, strict=True))
-        return side[0] * side[1] * values * self.model.no_mem_embed.element_size()
+        return self._cut(geometry, frame, origins, 1)[0]
 
     @torch.inference_mode()
-    def time_page(self, geometry: Geometry, frame: int) -> float:
-        """Seconds that it takes to encode one page, without keeping it."""
-        image = self._region(geometry, frame, (0, 0), page_side(geometry), page_halo(geometry))[None]
-        image = image.to(self.model.device, self.model.dtype, memory_format=torch.channels_last)
-        began = time.perf_counter()
-        self.model.encode_image(image).stride16.sum().item()
-        return time.perf_counter() - began
+    def prepare(self, geometry: Geometry, frame: int, origins: IntArray) -> list[Sheet]:
+        """Encode what windows need, all at once: cheaper than a few windows after the other."""
+        window = geometry.window_tokens
+        where, sheets = self._open
+        if where != (geometry, frame):
+            sheets = []
+        left = origins[~held(sheets, origins, window)]
+        if len(left):
+            sheets = sheets + self._find(geometry, frame, left)
+            self._open = ((geometry, frame), sheets)
+        return sheets
 
     def forget(self) -> None:
         """Drop everything that is kept."""
-        self._pages.clear()
+        self._kept.clear()
         self._bytes = 0
-        self._image = None
+        self._open = (None, [])
+        self.pixels.forget()
 
-    def _get(self, geometry: Geometry, frame: int, wanted: npt.NDArray[np.int64]) -> list[tuple[Tensor, ...]]:
-        keys = [(geometry, frame, (int(y), int(x))) for y, x in wanted]
-        missing = [key for key in keys if key not in self._pages and not self._recall(key)]
-        for start in range(0, len(missing), PAGES_PER_CALL):
-            self._encode(missing[start : start + PAGES_PER_CALL])
-        for key in keys:
-            self._pages.move_to_end(key)
-        found = [self._pages[key] for key in keys]
-        while self._bytes > self.budget and len(self._pages) > len(keys):
-            _, dropped = self._pages.popitem(last=False)
+    def cover(self, geometry: Geometry, origins: IntArray) -> list[Region]:
+        """Regions that are encoded for some windows (N, 2) of a frame of which nothing is known."""
+        return self._cover(geometry, origins)[0]
+
+    def bytes_of(self, regions: Sequence[Region]) -> int:
+        """Bytes of the features of some regions."""
+        config = self.model.config
+        channels = (config.width, config.width // 4, config.width // 8)
+        values = sum(c * k * k for c, k in zip(channels, ELEMENTS, strict=True))
+        return sum(r.tokens for r in regions) * values * self.model.no_mem_embed.element_size()
+
+    @torch.inference_mode()
+    def time_of(self, geometry: Geometry, frame: int, regions: Sequence[Region]) -> float:
+        """Seconds that it takes to encode some regions, measured on one of them and without keeping it."""
+        tokens = [self._with_halo(geometry, r).tokens for r in regions]
+        image = self._image(geometry, frame, regions[0])[None].to(memory_format=torch.channels_last)
+        began = time.perf_counter()
+        self.model.encode_image(image).stride16.sum().item()
+        return (time.perf_counter() - began) * sum(tokens) / tokens[0]
+
+    # inside -------------------------------------------------------------------------------------------------------
+
+    def _cut(self, geometry: Geometry, frame: int, origins: IntArray, levels: int) -> list[Tensor]:
+        window = geometry.window_tokens
+        sheets = self.prepare(geometry, frame, origins)
+        if len(sheets) == 1 and (sheets[0].region.rows, sheets[0].region.columns) == window:
+            return [m.permute(2, 0, 1)[None].expand(len(origins), -1, -1, -1) for m in sheets[0].maps[:levels]]
+        size = [(len(origins), window[0] * k, window[1] * k) for k in ELEMENTS[:levels]]
+        out = [m.new_empty((*s, m.shape[2])) for s, m in zip(size, sheets[0].maps, strict=False)]
+        left = np.ones(len(origins), bool)
+        for sheet in sheets:
+            mine = np.flatnonzero(left & sheet.region.holds(origins, window))
+            left[mine] = False
+            first = origins[mine] - (sheet.region.top, sheet.region.left)
+            for k, target, source in zip(ELEMENTS, out, sheet.maps, strict=False):
+                copy_windows(source, first * k, target, mine)
+        return [m.permute(0, 3, 1, 2) for m in out]
+
+    def _find(self, geometry: Geometry, frame: int, origins: IntArray) -> list[Sheet]:
+        """Sheets that together hold some windows, each as a whole; what they lack is encoded."""
+        kept = [r for g, t, r in self._kept if t == frame and g == geometry]
+        parts = window_pages(geometry, origins)
+        known = np.zeros(parts.reshape(-1, 2).max(0) + 1, bool)
+        for y, x in touched_pages(geometry, origins).tolist():
+            known[y, x] = page_region(geometry, (y, x)) in kept
+        paged = known[parts[..., 0], parts[..., 1]].all(1)
+        small = [r for r in kept if r.holds(origins[~paged], geometry.window_tokens).any()]
+        wanted = ~paged & ~held([Sheet(r, ()) for r in small], origins, geometry.window_tokens)
+        if wanted.any():
+            spent = sum(self._with_halo(geometry, r).tokens for r in kept if not is_page(geometry, r))
+            fresh, as_pages = self._cover(geometry, origins[wanted], spent)
+            paged |= wanted & as_pages
+            small += [] if as_pages else fresh
+        pages = [page_region(geometry, (y, x)) for y, x in touched_pages(geometry, origins[paged]).tolist()]
+        self._load(geometry, frame, pages + small)
+        sheets = [Sheet(r, self._kept[geometry, frame, r]) for r in small]
+        return sheets + ([self._mosaic(geometry, frame, pages)] if pages else [])
+
+    def _cover(self, geometry: Geometry, origins: IntArray, spent: int = 0) -> tuple[list[Region], bool]:
+        """Regions to be encoded for some windows, and whether they are pages.
+
+        Whoever clicks here and there on a frame, and has `spent` so many tokens on patches there, gets pages at last.
+        """
+        whole = [page_region(geometry, (y, x)) for y, x in touched_pages(geometry, origins).tolist()]
+        if not self._patch_share or geometry.window is None:
+            return whole, True
+        small = patches(geometry, origins)
+        limit = self._patch_share * sum(self._with_halo(geometry, r).tokens for r in whole)
+        cost = sum(self._with_halo(geometry, r).tokens for r in small)
+        return (small, False) if cost + spent < limit else (whole, True)
+
+    def _with_halo(self, geometry: Geometry, region: Region) -> Region:
+        """What is encoded for a region: up to the field's border, or pages of one size where places count."""
+        return region.grown(HALO).cut(geometry.tokens) if self._alike else region.grown(page_halo(geometry))
+
+    def _mosaic(self, geometry: Geometry, frame: int, pages: Sequence[Region]) -> Sheet:
+        """One sheet of several pages."""
+        maps = [self._kept[geometry, frame, r] for r in pages]
+        if len(pages) == 1:
+            return Sheet(pages[0], maps[0])
+        whole = Region.around(list(pages))
+        out = []
+        for level, k in enumerate(ELEMENTS):
+            joined = maps[0][level].new_empty(whole.rows * k, whole.columns * k, maps[0][level].shape[2])
+            for page, own in zip(pages, maps, strict=True):
+                top, left = (page.top - whole.top) * k, (page.left - whole.left) * k
+                joined[top : top + page.rows * k, left : left + page.columns * k] = own[level]
+            out.append(joined)
+        return Sheet(whole, tuple(out))
+
+    def _load(self, geometry: Geometry, frame: int, regions: Sequence[Region]) -> None:
+        """Have some regions in the cache, and drop what was not used for longest where it becomes too much."""
+        missing: dict[tuple[int, int], list[Region]] = {}
+        for region in regions:
+            key = (geometry, frame, region)
+            if key not in self._kept and not self._recall(key):
+                grown = self._with_halo(geometry, region)
+                missing.setdefault((grown.rows, grown.columns), []).append(region)
+        for (rows, columns), alike in missing.items():
+            some = max(1, TOKENS_PER_CALL // (rows * columns))
+            for start in range(0, len(alike), some):
+                self._encode(geometry, frame, alike[start : start + some])
+        for region in regions:
+            self._kept.move_to_end((geometry, frame, region))
+        while self._bytes > self.budget and len(self._kept) > len(regions):
+            _, dropped = self._kept.popitem(last=False)
             self._bytes -= _nbytes(dropped)
-        return found
 
-    def _recall(self, key: PageKey) -> bool:
+    def _recall(self, key: Key) -> bool:
         """Take a page from disk, if it is there."""
-        page = None if self.disk is None else self.disk.read(*key, like=self.model.no_mem_embed)
-        if page is not None:
-            self._keep(key, page)
-        return page is not None
+        maps = None if self.disk is None else self.disk.read(*key, like=self.model.no_mem_embed)
+        if maps is not None:
+            self._keep(key, maps)
+        return maps is not None
 
-    def _keep(self, key: PageKey, page: tuple[Tensor, ...]) -> None:
-        self._pages[key] = page
-        self._bytes += _nbytes(page)
+    def _keep(self, key: Key, maps: Maps) -> None:
+        self._kept[key] = maps
+        self._bytes += _nbytes(maps)
 
-    def _encode(self, keys: list[PageKey]) -> None:
-        geometry, frame, _ = keys[0]
-        side = page_side(geometry)
-        halo = page_halo(geometry)
-        images = torch.stack([self._region(geometry, frame, page, side, halo) for _, _, page in keys])
-        images = images.to(self.model.device, self.model.dtype, memory_format=torch.channels_last)
-        features = self.model.encode_image(images)
+    def _encode(self, geometry: Geometry, frame: int, regions: Sequence[Region]) -> None:
+        """Encode regions that have one size with their halos."""
+        images = torch.stack([self._image(geometry, frame, r) for r in regions])
+        features = self.model.encode_image(images.to(memory_format=torch.channels_last))
         maps = (features.stride16, features.stride8, features.stride4)
-        for i, key in enumerate(keys):
-            page = tuple(
-                m[i, :, halo * k : (halo + side[0]) * k, halo * k : (halo + side[1]) * k].permute(1, 2, 0).contiguous()
-                for m, k in zip(maps, ELEMENTS, strict=True)
-            )
-            self._keep(key, page)
+        for i, region in enumerate(regions):
+            grown = self._with_halo(geometry, region)
+            own = []
+            for m, k in zip(maps, ELEMENTS, strict=True):
+                top, left = (region.top - grown.top) * k, (region.left - grown.left) * k
+                inner = m[i, :, top : top + region.rows * k, left : left + region.columns * k]
+                own.append(inner.permute(1, 2, 0).contiguous())
+            key = (geometry, frame, region)
+            self._keep(key, tuple(own))
             if self.disk is not None:
-                self.disk.write(*key, page)
+                self.disk.write(*key, tuple(own))
 
-    def _region(
-        self, geometry: Geometry, frame: int, page: tuple[int, int], side: tuple[int, int], halo: int
-    ) -> Tensor:
-        """Normalised model pixels (3, h, w) of a page and its halo; zero outside the frame."""
-        height, width = ((side[axis] + 2 * halo) * TOKEN_STRIDE for axis in (0, 1))
-        top, left = ((page[axis] * side[axis] - halo) * TOKEN_STRIDE for axis in (0, 1))
-        y0, x0 = max(top, 0), max(left, 0)
-        y1, x1 = min(top + height, geometry.model_shape[0]), min(left + width, geometry.model_shape[1])
-        out = torch.zeros(3, height, width)
-        part = self._resampled(geometry, frame, (y0, y1), (x0, x1))
-        out[:, y0 - top : y1 - top, x0 - left : x1 - left] = normalise(part[None])[0]
-        return out
-
-    def _resampled(self, geometry: Geometry, frame: int, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
-        """Model pixels (3, h, w) in 0..1 of a part of the resampled frame."""
-        image = torch.from_numpy(self.movie.frame(frame)).permute(2, 0, 1)
-        if geometry.model_shape == geometry.frame_shape:
-            return image[:, slice(*rows), slice(*columns)]
-        if geometry.mean_scale < 1:  # antialiased downscaling needs wide kernels, but the result is small: do it once
-            if self._image is None or self._image[0] != (geometry, frame):
-                small = F.interpolate(
-                    image[None], size=geometry.model_shape, mode="bilinear", align_corners=False, antialias=True
-                )
-                self._image = ((geometry, frame), small[0])
-            return self._image[1][:, slice(*rows), slice(*columns)]
-        (ya, yb, wy), (xa, xb, wx) = (
-            _lerp(span, length, scale)
-            for span, length, scale in zip((rows, columns), geometry.frame_shape, geometry.scale, strict=True)
-        )
-        tall = torch.lerp(image[:, ya], image[:, yb], wy[None, :, None])
-        return torch.lerp(tall[:, :, xa], tall[:, :, xb], wx[None, None, :])
+    def _image(self, geometry: Geometry, frame: int, region: Region) -> Tensor:
+        """Normalised model pixels (3, h, w) of a region and its halo, as the network takes them."""
+        return self.pixels.region(geometry, frame, self._with_halo(geometry, region)).to(self.model.dtype)
 
 
-def page_side(geometry: Geometry) -> tuple[int, int]:
-    """Tokens (rows, columns) of a page: the whole field where it is small or windows are whole fields."""
-    if geometry.window is None:
-        return geometry.tokens
-    return (_divide(geometry.tokens[0]), _divide(geometry.tokens[1]))
-
-
-def page_halo(geometry: Geometry) -> int:
-    """Tokens of halo: none where one page is the whole field."""
-    return 0 if page_side(geometry) == geometry.tokens else HALO
-
-
-def _divide(tokens: int) -> int:
-    side = math.ceil(tokens / math.ceil(tokens / MAX_PAGE))
-    return side + side % 2  # whole elements at stride 32
-
-
-def touched_pages(geometry: Geometry, origins: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Pages (M, 2), unique and sorted, that windows with these first tokens (N, 2) lie on."""
-    side = page_side(geometry)
-    first = origins // side
-    last = (origins + geometry.window_tokens - np.array(1)) // side
-    steps = (last - first).max(0) + 1
-    found = [np.minimum(first + (dy, dx), last) for dy in range(steps[0]) for dx in range(steps[1])]
-    return np.unique(np.concatenate(found), axis=0)
-
-
-def _lerp(span: tuple[int, int], length: int, scale: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Neighbours and weight of each model pixel of a span along one axis."""
-    at = ((torch.arange(*span, dtype=torch.float64) + 0.5) / scale - 0.5).clamp(0, length - 1)
-    low = at.floor().long()
-    return low, (low + 1).clamp(max=length - 1), (at - low).float()
-
-
-def _nbytes(page: tuple[Tensor, ...]) -> int:
-    return sum(m.numel() * m.element_size() for m in page)
+def _nbytes(maps: Maps) -> int:
+    return sum(m.numel() * m.element_size() for m in maps)

@@ -143,14 +143,25 @@ class Movie:
         IndexError, ValueError
             As `raw`.
         """
-        limits = self.limits
-        planes = self.raw(t)
-        scaled = [intensity.scale(planes[c], pair) for c, pair in zip(self.channels, limits, strict=True)]
+        scaled = list(self.planes(t))
         if len(scaled) == 1:
             scaled = scaled * NETWORK_CHANNELS
         elif len(scaled) == 2:
             scaled.append((scaled[0] + scaled[1]) * np.float32(0.5))
         return np.stack(scaled, axis=-1)
+
+    def planes(self, t: int, rows: slice = slice(None), columns: slice = slice(None)) -> npt.NDArray[np.float32]:
+        """Return the chosen channels of a part of frame ``t``: (channels, rows, columns) float32, scaled to 0..1.
+
+        Raises
+        ------
+        IndexError, ValueError
+            As `raw`.
+        """
+        limits = self.limits
+        raw = self.raw(t)
+        scaled = [intensity.scale(raw[c, rows, columns], pair) for c, pair in zip(self.channels, limits, strict=True)]
+        return np.stack(scaled)
 
     def fingerprint(self) -> str:
         """Return a hash of the shape, the type and a few frames, by which a saved session knows its movie again.

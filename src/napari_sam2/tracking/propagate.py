@@ -58,6 +58,9 @@ class Trail:
         rows = np.array([self._row_of[s] for s in self._active])
         slack = self.engine.settings.window_slack
         self._origins[rows] = self.geometry.keep_windows(self._origins[rows], self._centres[rows], slack)
+        self.engine.features.prepare(self.geometry, frame, self._origins[rows])
+        if any(s.covers(frame + self.step) for s in self._active):  # read it while this one is tracked
+            self.engine.features.pixels.read_ahead(frame + self.step)
         masks = self._look(frame, rows, self._origins[rows])
         masks = self._search.again(masks, rows, self.geometry, lambda at, where: self._look(frame, at, where))
         if self.engine.settings.tidy:

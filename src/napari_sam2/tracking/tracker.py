@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.tracking.disk_cache import DiskCache
+from napari_sam2.tracking import start
 from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.estimate import Estimate, estimate
 from napari_sam2.tracking.features import DEFAULT_BUDGET, FeatureSource
@@ -21,6 +21,7 @@ from napari_sam2.tracking.prompts import FramePrompts, MaskCrop, PromptBook
 from napari_sam2.tracking.propagate import run_pass
 from napari_sam2.tracking.reference import ReferenceRun
 from napari_sam2.tracking.results import Found, FrameResult, merge
+from napari_sam2.tracking.said import Said
 from napari_sam2.tracking.scales import Scales
 from napari_sam2.tracking.settings import EXACT, REFERENCE, Settings
 
@@ -31,7 +32,7 @@ LabelImage = npt.NDArray[np.int32]
 Mode = Literal["auto", "windows", "exact", "reference"]
 
 
-class CellTracker:
+class CellTracker(Said):
     """Segment and track cells in a 2D time-lapse movie from clicks, boxes and masks.
 
     Parameters
@@ -101,9 +102,9 @@ class CellTracker:
         cache_folder: str | os.PathLike[str] | None = None,
     ) -> None:
         self.movie = movie if isinstance(movie, Movie) else Movie(movie, limits=limits)
-        diameter = None if cell_diameter is None else _check_diameter(cell_diameter)
-        self.model = _load(model, device, dtype)
-        self.mode = _resolve_mode(mode, self.model)
+        diameter = None if cell_diameter is None else start.check_diameter(cell_diameter)
+        self.model = start.load(model, device, dtype)
+        self.mode = start.resolve_mode(mode, self.model)
         self.settings = settings or {"windows": Settings(), "exact": EXACT, "reference": REFERENCE}[self.mode]
         self.prompts = PromptBook(self.movie.n_frames, self.movie.frame_shape)
         shape = (self.movie.n_frames, *self.movie.frame_shape)
@@ -111,63 +112,15 @@ class CellTracker:
         #: (first, last) frame of cells that are known to be born, to divide or to leave; they are not tracked beyond.
         self.lifetimes: dict[int, tuple[int, int]] = {}
         self._locked = locked
-        disk = None if cache_folder is None else _disk_cache(cache_folder, self.movie, self.model)
+        disk = None if cache_folder is None else start.disk_cache(cache_folder, self.movie, self.model)
         chosen = dtype is None and isinstance(model, (str, os.PathLike))
-        self.network = _for_inference(self.model, choose_precision=chosen)
+        self.network = start.for_inference(self.model, choose_precision=chosen)
         self._features = FeatureSource(self.network, self.movie, cache_bytes, disk)
         self._engine = Engine(self.network, self._features, self.settings)
-        native = self.model.config.image_size if _has_native_size(self.model) else None
+        native = self.model.config.image_size if start.has_native_size(self.model) else None
         self._scales = Scales(self._engine, self.prompts, diameter, native)
         self._reference: ReferenceRun | None = None
         self._done: dict[tuple[int, int, int], tuple[object, ...]] = {}
-
-    # prompts ------------------------------------------------------------------------------------------------------
-
-    def add_click(self, cell: int, frame: int, yx: Sequence[float], foreground: bool = True) -> None:
-        """Click on a cell, or with ``foreground=False`` on what does not belong to it.
-
-        Parameters
-        ----------
-        cell
-            Number of the cell, 1 or more; also its label.
-        frame
-            Frame number.
-        yx
-            (y, x) in pixels.
-        foreground
-            Whether the place belongs to the cell.
-
-        Notes
-        -----
-        A click on a frame where the cell was tracked corrects the mask that is there.
-        """
-        self.add_clicks(cell, frame, [yx], [foreground])
-
-    def add_clicks(
-        self, cell: int, frame: int, yx: Sequence[Sequence[float]], foreground: Sequence[bool] | None = None
-    ) -> None:
-        """Give several clicks (y, x) at once; all are on the cell when `foreground` is None."""
-        marks = [True] * len(yx) if foreground is None else list(foreground)
-        if len(marks) != len(yx):
-            raise ValueError(f"{len(marks)} marks for {len(yx)} clicks: give one mark for each click, or none at all")
-        clicks = [(float(p[0]), float(p[1]), bool(fg)) for p, fg in zip(yx, marks, strict=True)]
-        self.prompts.check_frame(frame)
-        self.prompts.add_clicks(cell, frame, clicks, base=self._tracked(cell, frame))
-
-    def add_box(self, cell: int, frame: int, box: Sequence[Sequence[float]]) -> None:
-        """Draw a box around a cell: two opposite corners (y, x)."""
-        corners = ((float(box[0][0]), float(box[0][1])), (float(box[1][0]), float(box[1][1])))
-        self.prompts.check_frame(frame)
-        self.prompts.add_box(cell, frame, corners)
-
-    def add_mask(self, cell: int, frame: int, mask: npt.ArrayLike) -> None:
-        """Give a cell's mask (Y, X) on a frame; it is taken as it is and replaces other prompts there."""
-        self.prompts.check_frame(frame)
-        self.prompts.add_mask(cell, frame, np.asarray(mask))
-
-    def remove_prompts(self, cell: int, frame: int | None = None) -> None:
-        """Forget what was said about a cell on a frame, or on all frames; its labels stay until it is tracked again."""
-        self.prompts.remove(cell, frame)
 
     # results ------------------------------------------------------------------------------------------------------
 
@@ -295,7 +248,7 @@ class CellTracker:
 
     @cell_diameter.setter
     def cell_diameter(self, value: float) -> None:
-        self._scales.cell_diameter = _check_diameter(value)
+        self._scales.cell_diameter = start.check_diameter(value)
 
     def level(self, cell: int) -> int:
         """Octaves between a cell's size and the typical one: cells of one level are tracked in the same field."""
@@ -331,52 +284,3 @@ class CellTracker:
                 result = merge(frame, [found], self._read(frame), self._locks(frame), clean=False)
                 self.labels[frame] = result.labels
                 yield result
-
-
-def _load(model: str | os.PathLike[str] | Sam2, device: str, dtype: str | None) -> Sam2:
-    if isinstance(model, (str, os.PathLike)):
-        from napari_sam2.weights import load_model
-
-        return load_model(model, device=device, dtype=dtype)
-    return model.eval()
-
-
-def _disk_cache(folder: str | os.PathLike[str], movie: Movie, model: Sam2) -> DiskCache:
-    from napari_sam2.weights import weights_hash
-
-    return DiskCache(folder, movie.fingerprint(), movie.limits, movie.channels, weights_hash(model))
-
-
-def _check_diameter(value: float) -> float:
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"cell_diameter must be a positive number of pixels, got {value}")
-    return float(value)
-
-
-def _for_inference(model: Sam2, choose_precision: bool) -> Sam2:
-    """Copy a convolutional network for speed; the model itself stays as it was loaded, and so does its hash.
-
-    On processors that compute in bfloat16 the copy does too, which is much faster and hardly changes a mask. Networks
-    with other trunks are used as they are, in the precision they were loaded in.
-    """
-    from napari_sam2.network.fold import folded
-    from napari_sam2.weights.device import has_native_bfloat16
-
-    network = folded(model)
-    if network is not model and choose_precision and model.device.type == "cpu" and has_native_bfloat16():
-        import torch
-
-        network = network.to(torch.bfloat16)
-    return network
-
-
-def _has_native_size(model: Sam2) -> bool:
-    """Whether the network was trained on frames of one size (its trunk has position embeddings)."""
-    return hasattr(model.image_encoder.trunk, "pos_embed")
-
-
-def _resolve_mode(mode: str, model: Sam2) -> str:
-    known = ("auto", "windows", "exact", "reference")
-    if mode not in known:
-        raise ValueError(f"mode must be one of {', '.join(known)}; got {mode!r}")
-    return ("exact" if _has_native_size(model) else "windows") if mode == "auto" else mode

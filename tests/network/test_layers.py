@@ -1,0 +1,62 @@
+"""Shortcuts of single layers, each held to the plain formula."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from napari_sam2.network.layers import EPS_IMAGE, FEW_CHANNELS, FEW_KEYS, LayerNorm2d, attend
+
+
+def _formula(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    scores = q.double() @ k.double().transpose(-1, -2) / math.sqrt(q.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.softmax(-1) @ v.double()
+
+
+@pytest.mark.parametrize("keys", [1, 8, FEW_KEYS, FEW_KEYS + 1, 300])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("gradients", [False, True])
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_attention_is_the_formula_on_every_way(
+    keys: int, masked: bool, gradients: bool, dtype: torch.dtype, bound: float
+) -> None:
+    rng = torch.Generator().manual_seed(keys)
+    q, k, v = (torch.randn(3, 2, n, c, generator=rng).to(dtype) for n, c in ((17, 16), (keys, 16), (keys, 8)))
+    mask = None
+    if masked:
+        mask = torch.rand(3, 1, 1, keys, generator=rng) > 0.5
+        mask[..., 0] = True
+    with torch.set_grad_enabled(gradients):
+        got = attend(q, k, v, mask)
+    assert got.dtype == dtype and got.shape == (3, 2, 17, 8)
+    torch.testing.assert_close(got.double(), _formula(q, k, v, mask), atol=bound, rtol=0)
+
+
+def test_masked_keys_do_not_matter() -> None:
+    q, k, v = torch.randn(1, 1, 5, 8), torch.randn(1, 1, 40, 8), torch.randn(1, 1, 40, 8)
+    mask = torch.arange(40)[None, None, None] < 30
+    with torch.inference_mode():
+        for dtype, keys in ((torch.float32, 40), (torch.bfloat16, 40)):
+            got = attend(q.to(dtype), k.to(dtype), v.to(dtype), mask[..., :keys])
+            alone = attend(q.to(dtype), k[:, :, :30].to(dtype), v[:, :, :30].to(dtype))
+            torch.testing.assert_close(got, alone, atol=2e-2 if dtype == torch.bfloat16 else 1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("channels", [1, FEW_CHANNELS, FEW_CHANNELS + 1])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_few_channels_are_normalised_like_many(channels: int, layout: torch.memory_format) -> None:
+    rng = torch.Generator().manual_seed(0)
+    norm = LayerNorm2d(channels)
+    with torch.no_grad():
+        norm.weight.copy_(torch.rand(channels, generator=rng) + 0.5)
+        norm.bias.copy_(torch.randn(channels, generator=rng))
+        x = (torch.randn(2, channels, 6, 7, generator=rng) * 30 + 5).to(memory_format=layout)
+        got = norm(x)
+    mean, var = x.mean(1, keepdim=True), x.var(1, keepdim=True, unbiased=False)
+    expected = (x - mean) / torch.sqrt(var + EPS_IMAGE) * norm.weight.view(-1, 1, 1) + norm.bias.view(-1, 1, 1)
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+    assert norm(x).requires_grad, "training goes the usual way"
