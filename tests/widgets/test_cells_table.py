@@ -18,6 +18,7 @@ from napari_sam2.widgets.desk import Desk
 from napari_sam2.widgets.overview import overview_of
 
 AT = {column.title: i for i, column in enumerate(COLUMNS)}
+NONE, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
 ADD = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
 
 
@@ -55,9 +56,6 @@ def press(
 ) -> None:
     table.view.setFocus()
     qtbot.keyClick(table.view, key, held)
-
-
-SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
 def test_rows_say_what_is_known(table: CellsTable) -> None:

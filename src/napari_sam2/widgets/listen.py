@@ -31,7 +31,7 @@ def listen(widget: QObject, *pairs: tuple[Any, Callable[..., object]]) -> None:
 
 
 _stops: set[Callable[..., object]] = set()
-"""Kept here: Python's garbage collection would clear a function that only a dying widget holds, and Qt still calls it."""
+"""Kept here: a function that only a dying widget holds is cleared by the garbage collector before Qt calls it."""
 
 
 def _relay(weak: weakref.WeakMethod[Callable[..., object]]) -> Callable[..., None]:

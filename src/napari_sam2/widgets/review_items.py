@@ -13,8 +13,7 @@ from napari_sam2.widgets.runner import Job
 if TYPE_CHECKING:
     from napari_sam2.session import Session
 
-Seen = dict[int, object]
-Found = tuple["Session", list["Item"], Seen]
+Found = tuple["Session", list["Item"]]
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,9 @@ class Item:
         return cls("division", found.key, frame, frame, frame, found.certainty, (found.reason,), found)
 
 
-def find_items(session: Session, seen: Seen, quick: bool, job: Job) -> Iterator[int | Found]:
+def find_items(session: Session, job: Job) -> Iterator[Found]:
     """Find items; the session has measured everything that they go by while it wrote its frames."""
     found: list[Suspect | Proposal] = [*find_divisions(session)]
     if not job.stop.is_set():
         found += find_suspects(session)
-        yield session, sorted((Item.of(one) for one in found), key=lambda i: (-i.weight, i.frame, i.cell)), seen
+        yield session, sorted((Item.of(one) for one in found), key=lambda i: (-i.weight, i.frame, i.cell))

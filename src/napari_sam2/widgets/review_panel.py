@@ -174,8 +174,7 @@ class ReviewPanel(QWidget):
         if self._desk.session is None:
             words = "No session"
         elif self.queue.busy:
-            done = f" ({self.queue.looked_at} of {self._desk.session.n_frames} frames)" if self.queue.looked_at else ""
-            words = (f"{number}, looking…" if number else "Looking…") + done
+            words = f"{number} to review, looking…" if number else "Looking…"
         self.count.setText(words)
         self.told.setText(describe(item) if item is not None and here else self._hint(number))
         division = item is not None and item.kind == "division"

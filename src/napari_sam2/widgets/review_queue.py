@@ -13,7 +13,7 @@ from psygnal import Signal
 
 from napari_sam2.session.divisions import Proposal
 from napari_sam2.widgets import notify
-from napari_sam2.widgets.review_items import Found, Item, Seen, find_items
+from napari_sam2.widgets.review_items import Found, Item, find_items
 from napari_sam2.widgets.runner import Job
 
 if TYPE_CHECKING:
@@ -53,10 +53,8 @@ class ReviewQueue:
         self._items: list[Item] = []
         self._at: Item | None = None
         self._row = -1
-        self._seen: Seen = {}
         self._stale = True
         self._job: Job | None = None
-        self._looked_at = 0
         self._waits = self._wanted = False
         self._pause, self._began = SOONEST, 0.0
         desk.session_changed.connect(self._on_session)
@@ -84,11 +82,6 @@ class ReviewQueue:
     def busy(self) -> bool:
         """Whether it is being computed, or going to be."""
         return self._job is not None or self._waits
-
-    @property
-    def looked_at(self) -> int:
-        """How many frames were looked at, while it is being computed."""
-        return self._looked_at
 
     # going there --------------------------------------------------------------------------------------------------
 
@@ -185,15 +178,12 @@ class ReviewQueue:
     def _on_session(self, _: object) -> None:
         if self._job is not None:
             self._job.stop.set()
-        self._items, self._at, self._row, self._seen = [], None, -1, {}
+        self._items, self._at, self._row = [], None, -1
         self._pause = SOONEST
         self.changed.emit()
         self._soon(0.0)
 
     def _on_change(self, changed: Changed) -> None:
-        if changed.labels:
-            for frame in range(changed.first, changed.stop):
-                self._seen.pop(frame, None)
         self._soon(self._pause)
 
     def _on_run(self, _: object) -> None:
@@ -215,25 +205,17 @@ class ReviewQueue:
             return
         if desk.run.busy and self._items:
             return  # while labels stream in, the list stays as it is; the end of the run brings it up to date
-        session, seen = desk.session, dict(self._seen)
+        session = desk.session
         self._stale = False
         self._began = time.monotonic()
-        quick = not self._items
-        self._looked_at = 0
-        self._job = desk.runner.start(lambda job: find_items(session, seen, quick, job), self._take, self._ended)
+        self._job = desk.runner.start(lambda job: find_items(session, job), self._take, self._ended)
         self.busy_changed.emit(True)
 
-    def _take(self, result: int | Found) -> None:
-        if isinstance(result, int):
-            self._looked_at = result
-            self.busy_changed.emit(True)
-            return
-        session, items, seen = result
+    def _take(self, result: Found) -> None:
+        session, items = result
         desk = self._desk_ref()
         if desk is None or session is not desk.session:
             return
-        if not self._stale:  # what changed meanwhile would not be in there
-            self._seen = seen
         at = self._at
         self._items = [item for item in items if item.cell in session.cells]
         if at is not None:
