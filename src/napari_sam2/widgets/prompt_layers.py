@@ -126,6 +126,7 @@ class Clicks(PromptLayer):
                 # shape and hue say what a click means, brightness whether it is of the current cell
                 faces = [(ON if key.foreground else OFF)[key.cell != current] for key in keys]
                 self.layer.face_color = faces
+                self.layer.border_color = faces  # the border of a symbol is drawn whatever its width
 
 
 class Boxes(PromptLayer):
