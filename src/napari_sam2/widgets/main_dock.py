@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
@@ -179,10 +180,17 @@ def watch_window(window: QWidget, desk: Desk) -> None:
     window.setProperty("napari-sam2-watched", True)
     watcher = _Watcher(desk, window)
     window.installEventFilter(watcher)
-    window.destroyed.connect(lambda *_: desk.close())
+    known = weakref.ref(desk)  # a connection would keep the desk, and with it the viewer, for ever
+
+    def end(*_: object) -> None:
+        alive = known()
+        if alive is not None:
+            alive.close()
+
+    window.destroyed.connect(end)
     application = QApplication.instance()
     if application is not None:
-        application.aboutToQuit.connect(desk.close)
+        application.aboutToQuit.connect(end)
 
 
 class _Watcher(QObject):
