@@ -4,8 +4,9 @@
 
 Parts: reference (beside transformers), scaling (1 to 500 cells), click (click to preview), floor (share of the
 arithmetic floor), versus (windows against exact mode), gpu (skipped where there is none). Each part stands for itself:
-what is compared within it is measured in turns in the same run. A part replaces what was known of it, the others stay;
---resume measures only what was not measured with this code, model and options.
+what is compared within it is measured in turns in the same run. The users' model is loaded by name and computes as it
+does for them, in bfloat16 where the processor has it. A part replaces what was known of it, the others stay; --resume
+measures only what was not measured with this code, model and options.
 
 Tables, plot and JSON go to benchmarks/results. Give the machine to it alone: other work makes the numbers worthless.
 """
@@ -42,8 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--parts", default=",".join(PARTS), help="some of %(default)s")
     parser.add_argument("--device", default="cpu", help="of all parts but gpu, which takes cuda [%(default)s]")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads [all cores]")
-    parser.add_argument("--repeats", type=int, default=0, help="frames a measurement is the median of [3]")
-    parser.add_argument("--few", default="", help="cells that slow contenders are measured at, such as 1,2 [1,2,4]")
+    parser.add_argument("--repeats", type=int, default=0, help="frames measured [3; of slow contenders 1]")
+    parser.add_argument("--few", default="", help="cells that slow contenders are measured at, such as 1,2 [2,4]")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything runs")
     parser.add_argument("--resume", action="store_true", help="leave out parts that are known already")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "results")
@@ -94,8 +95,8 @@ def measure(
     book = Book(stem, "Speed")
     model = {
         "name": setup.model_name,
-        "hash": weights_hash(setup.network),
-        "dtype": str(setup.network.dtype).removeprefix("torch."),
+        "hash": weights_hash(setup.probe.model),
+        "dtype": setup.precision,
     }
     key = f"{code_hash('_speed')} {model['hash']} {setup} {torch.get_num_threads()}"
     for name in parts:

@@ -24,7 +24,7 @@ def click(setup: Setup) -> Part:
     """Milliseconds from `add_click` to the label image of `segment`, on an encoded frame and on new ones."""
     cells = max(2, min(CELLS, setup.clicks))
     field = make_field(cells, DIAMETER, setup.side)
-    tracker = CellTracker(field.movie(), setup.network)
+    tracker = CellTracker(field.movie(), setup.model, device=setup.device)
     places = list(field.some(cells).items())
     first = seconds_of(lambda: _preview(tracker, places[0][0], 0, places[0][1]))
     for cell, yx in places:
@@ -62,7 +62,8 @@ def click(setup: Setup) -> Part:
         Bar(f"{what}: frame already encoded, median", 1000 * median(known), KNOWN_FRAME_MS, True, "ms"),
         Bar(f"{what}: new frame, median", 1000 * median(new), NEW_FRAME_MS, True, "ms"),
     ]
-    return Part("Click to preview", "`add_click` and `segment` of that cell, through the public calls.", rows, bars)
+    note = f"`add_click` and `segment` of that cell, through the public calls; {setup.model_name} in {setup.precision}."
+    return Part("Click to preview", note, rows, bars)
 
 
 def _preview(tracker: CellTracker, cell: int, frame: int, yx: tuple[float, float]) -> object:

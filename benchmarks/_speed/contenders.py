@@ -43,19 +43,27 @@ def full_memories() -> Iterator[None]:
         yield
 
 
-def make_tracker(model: Sam2, field: Field, cells: int, mode: Mode, settings: Settings | None = None) -> CellTracker:
-    """Make a tracker with one click on each of some cells."""
+def make_tracker(
+    model: str | Sam2, field: Field, cells: int, mode: Mode, settings: Settings | None = None, device: str = "auto"
+) -> CellTracker:
+    """Make a tracker with one click on each of some cells.
+
+    A model that is named comes as users get it, in the precision that suits the device; a network stays as it is.
+    """
     tracker = CellTracker(
-        field.movie(), model, mode=mode, settings=settings, cell_diameter=field.diameter, limits=field.limits
-    )
+        field.movie(), model, mode=mode, settings=settings, cell_diameter=field.diameter, limits=field.limits,
+        device=device,
+    )  # fmt: skip
     for cell, yx in field.some(cells).items():
         tracker.add_click(cell, 0, yx)
     return tracker
 
 
-def ours(model: Sam2, field: Field, cells: int, mode: Mode, settings: Settings | None = None) -> Iterator[object]:
+def ours(
+    model: str | Sam2, field: Field, cells: int, mode: Mode, settings: Settings | None = None, device: str = "auto"
+) -> Iterator[object]:
     """Track with this project, through its public calls; the prompted frame comes first."""
-    return make_tracker(model, field, cells, mode, settings).track("forward")
+    return make_tracker(model, field, cells, mode, settings, device).track("forward")
 
 
 def transformers_model(model: Sam2) -> Any:

@@ -22,7 +22,7 @@ FASTER_THAN_EXACT = 10.0
 def reference(setup: Setup) -> Part:
     """Seconds a frame beside transformers, for a few and for many cells, in turns on the same movie."""
     field = make_field(max(*setup.reference_cells, *setup.few_cells), DIAMETER, setup.side)
-    model, tiny = setup.network, setup.published
+    tiny = setup.published
     other = transformers_model(tiny)
     mine, small, whole, there = _names(setup)
     runs: dict[tuple[str, int], Iterator[object]] = {}
@@ -30,7 +30,7 @@ def reference(setup: Setup) -> Part:
         runs[there, cells] = theirs(other, field, cells, setup.architecture.image_size)
         runs[whole, cells] = ours(tiny, field, cells, "exact", random_settings("exact"))
     for cells in setup.reference_cells:
-        runs[mine, cells] = ours(model, field, cells, "windows")
+        runs[mine, cells] = ours(setup.model, field, cells, "windows", device=setup.device)
         runs[small, cells] = ours(tiny, field, cells, "windows", random_settings("windows"))
     more = {name: setup.repeats for name in runs if name[0] in (mine, small)}
     with full_memories():
@@ -67,7 +67,8 @@ def versus(setup: Setup) -> Part:
 def _names(setup: Setup) -> tuple[str, str, str, str]:
     tiny = setup.architecture.name
     return (
-        f"{setup.model_name}, windows", f"{tiny}, windows", f"{tiny}, exact", f"transformers Sam2VideoModel, {tiny}"
+        f"{setup.model_name}, windows, {setup.precision}", f"{tiny}, windows", f"{tiny}, exact",
+        f"transformers Sam2VideoModel, {tiny}",
     )  # fmt: skip
 
 
@@ -92,13 +93,14 @@ def _report(setup: Setup, field: Field, times: dict[tuple[str, int], list[float]
     ratio = next(r["transformers / this"] for r in rows if r["cells"] == most and r["method"] == mine)
     fixed, each = lines[there]
     few = ", ".join(map(str, setup.few_cells))
+    tiny_type = str(setup.published.dtype).removeprefix("torch.")
     return Part(
         "Beside transformers",
         f"One field of {setup.side}² px with {len(field.clicks)} nuclei of {field.diameter:.0f} px, methods in turns, "
         f"all memories and pointers in use. transformers and exact mode were measured with {few} cells; more are on "
         f"the straight line through these (transformers: {fixed:.2f} s + {each:.2f} s a cell). transformers runs the "
         "same random weights on frames that are resized already, and its masks are left at stride 4; ours reads the "
-        "frames, and writes and cleans the label image.",
+        f"frames, and writes and cleans the label image. {tiny_type} where the name does not say otherwise.",
         rows,
         [Bar(f"{most} cells, {mine}: times faster than {there}", ratio, FASTER_THAN_TRANSFORMERS, False, "×")],
     )

@@ -38,7 +38,7 @@ def scaling(setup: Setup) -> Part:
     rows: list[Row] = []
     total: dict[int, float] = {}
     with full_memories():
-        trackers = {n: make_tracker(setup.network, field, n, "windows") for n in setup.scaling_cells}
+        trackers = {n: make_tracker(setup.model, field, n, "windows", device=setup.device) for n in setup.scaling_cells}
         runs = {n: tracker.track("forward") for n, tracker in trackers.items()}
         # Pages of one frame would serve all trackers if they shared them; each has its own, so each encodes its own.
         times = race(runs, setup.repeats, warm=1, device=setup.device)
@@ -58,9 +58,9 @@ def scaling(setup: Setup) -> Part:
         ratio = total[MANY] / total[FEWER]
         bars.append(Bar(f"time of {MANY} cells / time of {FEWER}", ratio, MANY_OVER_FEWER, True, "×"))
     note = (
-        f"{setup.model_name} in windows, one field of {setup.side}² px with {len(field.clicks)} nuclei of "
-        f"{field.diameter:.0f} px, all memories in use. Fields: scales that the tracker took for cells of different "
-        "size, each encoded by itself. Parts in seconds, of one more frame with clocks inside."
+        f"{setup.model_name} in windows, {setup.precision}, one field of {setup.side}² px with {len(field.clicks)} "
+        f"nuclei of {field.diameter:.0f} px, all memories in use. Fields: scales that the tracker took for cells of "
+        "different size, each encoded by itself. Parts in seconds, of one more frame with clocks inside."
     )
     return Part("Time by number of cells", note, rows, bars)
 
@@ -69,7 +69,7 @@ def floor(setup: Setup) -> Part:
     """The users' model against its own arithmetic."""
     field = make_field(setup.floor_cells, DIAMETER, setup.side)
     with full_memories():
-        tracker = make_tracker(setup.network, field, setup.floor_cells, "windows")
+        tracker = make_tracker(setup.model, field, setup.floor_cells, "windows", device=setup.device)
         rows, ratio, _ = _against_floor(setup, tracker)
     what = f"{setup.floor_cells} cells, {setup.model_name}: time / arithmetic floor"
     return Part("Share of the arithmetic floor", FLOOR_NOTE, rows, [Bar(what, ratio, OVER_FLOOR, True, "×")])
@@ -84,13 +84,13 @@ def gpu(setup: Setup) -> Part:
     field = make_field(setup.floor_cells, DIAMETER, setup.side)
     rows: list[Row] = []
     bars: list[Bar] = []
-    names: list[tuple[str, Sam2, bool]] = [
-        (setup.architecture.name, setup.published, True), (setup.model_name, setup.network, False)
+    names: list[tuple[str, str | Sam2, bool]] = [
+        (setup.architecture.name, setup.published, True), (setup.model_name, setup.model, False)
     ]  # fmt: skip
     with full_memories():
         for name, model, random in names:
             settings = random_settings("windows") if random else None
-            tracker = make_tracker(model, field, setup.floor_cells, "windows", settings)
+            tracker = make_tracker(model, field, setup.floor_cells, "windows", settings, setup.device)
             more, ratio, seconds = _against_floor(setup, tracker, repeats=3 * setup.repeats)
             rows += [{"model": name} | row for row in more]
             if random:

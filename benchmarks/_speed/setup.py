@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from napari_sam2.network import CONFIGS, Sam2, Sam2Config
-from napari_sam2.tracking import Settings
+from napari_sam2.tracking import CellTracker, Settings
 
 #: Added to the object score of networks with random weights, which would lose half of their cells otherwise: cells
 #: that are not there cost more (they are searched for) or less (they are not remembered) than those that are.
@@ -53,13 +54,13 @@ class Setup:
     architecture: Sam2Config = field(default_factory=lambda: CONFIGS["sam2.1-tiny"])
     device: str = "cpu"
     side: int = 1024
-    reference_cells: tuple[int, ...] = (1, 5, 20, 100)
-    few_cells: tuple[int, ...] = (1, 2, 4)
+    reference_cells: tuple[int, ...] = (1, 20, 100)
+    few_cells: tuple[int, ...] = (2, 4)
     scaling_cells: tuple[int, ...] = (1, 10, 50, 100, 500)
     versus_cells: int = 20
     floor_cells: int = 100
     repeats: int = 3
-    slow_repeats: int = 2
+    slow_repeats: int = 1
     clicks: int = 31
     new_frames: int = 7
     matmul: int = 2048
@@ -80,11 +81,14 @@ class Setup:
         return replace(self, device=device)
 
     @cached_property
-    def network(self) -> Sam2:
-        """The users' model."""
-        from napari_sam2.weights import load_model
+    def probe(self) -> CellTracker:
+        """A tracker with the users' model as they get it, by name: folded, in the precision that suits the device."""
+        return CellTracker(np.zeros((1, 32, 32), np.uint8), self.model, device=self.device, limits=(0, 1))
 
-        return load_model(self.model, device=self.device)
+    @property
+    def precision(self) -> str:
+        """Number type that the users' model computes in here."""
+        return str(self.probe.network.dtype).removeprefix("torch.")
 
     @property
     def model_name(self) -> str:
