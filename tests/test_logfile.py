@@ -103,3 +103,16 @@ def test_importing_sets_up_no_logging() -> None:
         "assert not logging.getLogger().handlers and not logging.getLogger('napari_sam2').handlers\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_napari_can_log_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``NAPARI_SAM2_LOG=FILE napari``: the log begins with the first desk."""
+    pytest.importorskip("napari")
+    from napari.components import ViewerModel
+
+    from napari_sam2.widgets.desk import desk_of
+
+    monkeypatch.setenv(LOG_VARIABLE, str(tmp_path / "napari.log"))
+    desk = desk_of(ViewerModel())
+    desk.close()
+    assert "called as" in (tmp_path / "napari.log").read_text()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_sam2.logfile import start_from_environment
 from napari_sam2.widgets import notify
 from napari_sam2.widgets.acting import NOTHING_OPEN, Acting
 from napari_sam2.widgets.bound import Binding, BoundLayers
@@ -275,6 +276,7 @@ def desk_of(viewer: Any) -> Desk:
     bare = getattr(viewer, "__wrapped__", viewer)
     found = _desks.get(id(bare))
     if found is None or found.closed or found.viewer is not bare:
+        start_from_environment()  # NAPARI_SAM2_LOG=FILE napari
         found = _desks[id(bare)] = Desk(bare, _runner_for(bare))
     return found
 
