@@ -16,7 +16,7 @@ DOCS = Path(__file__).resolve().parent
 if str(DOCS) not in sys.path:
     sys.path.insert(0, str(DOCS))
 
-from tools.numbers import BLOCKS
+from tools.numbers import BLOCKS  # noqa: E402
 
 MARKED = re.compile(r"(<!-- numbers: (\S+) -->\n)(.*?)(<!-- end of numbers -->)", re.DOTALL)
 

@@ -16,9 +16,9 @@ from typer.models import ArgumentInfo, OptionInfo
 
 INTRO = """# The command line
 
-This page is written by the program itself; `napari-sam2 COMMAND --help` says the same in a terminal. Every command ends
-with 0 when all went well, 1 for an error (said in a sentence), 2 when it was called wrongly, 130 when it was stopped with
-Ctrl-C. `NAPARI_SAM2_DEBUG=1` in front of a command shows where in the code an error came from.
+This page is written by the program itself; `napari-sam2 COMMAND --help` says the same in a terminal. Every command
+ends with 0 when all went well, 1 for an error (said in a sentence), 2 when it was called wrongly, 130 when it was
+stopped with Ctrl-C. `NAPARI_SAM2_DEBUG=1` in front of a command shows where in the code an error came from.
 """
 
 

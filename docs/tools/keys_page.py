@@ -6,9 +6,9 @@ from typing import Any
 
 INTRO = """# Keys
 
-They work while the dock is open, with the mouse over the picture or in the dock. ++h++ shows them in napari. Each can be
-changed in *Preferences*, where the name in the last column is its field. Keys that napari, or you, have given to something
-else are left alone, and the dock says so.
+They work while the dock is open, with the mouse over the picture or in the dock. ++h++ shows them in napari. Each can
+be changed in *Preferences*, where the name in the last column is its field. Keys that napari, or you, have given to
+something else are left alone, and the dock says so.
 
 On a Mac, Ctrl is ⌘ and Alt is ⌥.
 """

@@ -36,8 +36,22 @@ def models() -> str:
             ]
         )  # fmt: skip
     head = ["model", "parameters", "file", "licence", "weights in memory (float32)", "measured: time a frame"]
-    own = ["a path", "–", "your own checkpoint of these shapes: `.pt`, `.safetensors`, transformers' layout", "yours", "–", "–"]
-    older = ["`sam2-tiny`, …", "the same", "the same sizes in their version of July 2024", "Apache-2.0", "the same", "–"]
+    own = [
+        "a path",
+        "–",
+        "your own checkpoint of these shapes: `.pt`, `.safetensors`, transformers' layout",
+        "yours",
+        "–",
+        "–",
+    ]
+    older = [
+        "`sam2-tiny`, …",
+        "the same",
+        "the same sizes in their version of July 2024",
+        "Apache-2.0",
+        "the same",
+        "–",
+    ]
     note = (
         "Time a frame: a field of 1024² pixels, cells in windows. The published networks were timed with random weights "
         "of their shapes, which does not change the time."
@@ -138,7 +152,10 @@ QUALITY: list[tuple[str, Callable[[Row], str]]] = [
     ("telling cells that are gone from those that are there, area under the curve", lambda r: _score(r)),
 ]  # fmt: skip
 BASELINE: list[tuple[str, Callable[[Row], str]]] = [
-    ("the same by Otsu's threshold, watershed and overlap: followed, mean IoU", lambda r: f"{r['follow_mean_iou']:.3f}"),
+    (
+        "the same by Otsu's threshold, watershed and overlap: followed, mean IoU",
+        lambda r: f"{r['follow_mean_iou']:.3f}",
+    ),
     ("… SEG, TRA", lambda r: f"{r['seg']:.3f}, {r['tra']:.3f}"),
 ]
 

@@ -109,8 +109,12 @@ def draw() -> str:
     parts += [arrow(ROOMS[a], ROOMS[b]) for a, b in sorted(main_uses(uses()))]
     for room in ROOMS.values():
         x, y = corner(room)
-        parts.append(f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="8" fill="{room.colour}" stroke="#889"/>')
-        parts.append(f'<text x="{x + 14}" y="{y + 26}" font-size="17" font-weight="bold" fill="#222">{room.name}/</text>')
+        parts.append(
+            f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="8" fill="{room.colour}" stroke="#889"/>'
+        )
+        parts.append(
+            f'<text x="{x + 14}" y="{y + 26}" font-size="17" font-weight="bold" fill="#222">{room.name}/</text>'
+        )
         for n, line in enumerate(room.lines):
             parts.append(f'<text x="{x + 14}" y="{y + 48 + 19 * n}" font-size="14" fill="#333">{escape(line)}</text>')
     note = "An arrow: uses; what follows from other arrows is left out. No room knows those above it."

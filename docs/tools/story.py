@@ -164,7 +164,9 @@ class Story:
         border = np.ones(labels.shape[1:], bool)
         border[20:-20, 20:-20] = False
         stay = [
-            int(c) for c in np.unique(labels[0])[1:] if c in last and not border[labels[0] == c].any() and c not in needed
+            int(c)
+            for c in np.unique(labels[0])[1:]
+            if c in last and not border[labels[0] == c].any() and c not in needed
         ]
         stay.sort(key=lambda c: -int((labels[0] == c).sum()))
         return [*needed, *stay][:CELLS]

@@ -27,7 +27,7 @@ def kinds() -> np.ndarray:
 
     rows = []
     for name in PRESETS:
-        movie = make_preset(name, frames=13, size=(200, 200))
+        movie = make_preset(name, frames=13, size=(160, 160))
         grey = (scale_intensity(movie.frames) * 255).astype(np.uint8)
         tiles = [np.repeat(grey[t][..., None], 3, axis=2) for t in (0, 6, 12, 12)]
         tiles[-1][outlines(movie.labels[12])] = (255, 200, 0)
@@ -48,5 +48,5 @@ def demo(album: Album) -> None:
         finally:
             os.chdir(before)
         image = Image.open(Path(folder) / "demo" / PICTURE)
-        image.thumbnail((900, 900))
+        image.thumbnail((840, 840))
         album.put("demo", image)

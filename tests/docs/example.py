@@ -49,7 +49,9 @@ def centre(labels: Any, cell: int, frame: int) -> tuple[int, int]:
 
 def put_files(folder: Path, movie: SyntheticMovie) -> None:
     """Write the files that examples open."""
-    tifffile.imwrite(folder / "movie.tif", movie.frames, imagej=True, photometric="minisblack", metadata={"axes": "TYX"})
+    tifffile.imwrite(
+        folder / "movie.tif", movie.frames, imagej=True, photometric="minisblack", metadata={"axes": "TYX"}
+    )
     masks = movie.labels.astype(np.uint16)
     tifffile.imwrite(folder / "cellpose_masks.tif", masks, imagej=True, metadata={"axes": "TYX"})
     tifffile.imwrite(folder / "masks.tif", masks, imagej=True, metadata={"axes": "TYX"})

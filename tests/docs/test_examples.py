@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.docs.conftest import DOCS
-from tests.docs.example import MAKERS, make_movie, make_session, put_files
 from typer.testing import CliRunner
 
 from napari_sam2.cli import app
+from tests.docs.conftest import DOCS
+from tests.docs.example import MAKERS, make_movie, make_session, put_files
 
 BLOCK = re.compile(r"^( *)```(python|sh)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 #: Commands of other programs; they are read for what they name, not run.

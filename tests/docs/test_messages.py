@@ -11,7 +11,7 @@ from tests.docs.conftest import DOCS
 
 PAGE = DOCS / "troubleshooting.md"
 #: Headings that are no message but what a user sees; they begin with a capital letter.
-HEADINGS = [line for line in re.findall(r"^#### (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)]
+HEADINGS = re.findall(r"^#### (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 MESSAGES = [heading for heading in HEADINGS if not heading[0].isupper() or heading.startswith("MP4")]
 
 
