@@ -1,4 +1,4 @@
-"""The table of cells as Qt models: one row a cell, filled from the overview; sorting and filtering in a proxy."""
+"""The table of cells as a Qt model: one row a cell, filled from the overview, sorted and filtered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 from qtpy.QtGui import QColor
 
 from napari_sam2.widgets.listen import listen
@@ -16,8 +16,6 @@ from napari_sam2.widgets.summary import Summary
 if TYPE_CHECKING:
     from napari_sam2.widgets.desk import Desk
 
-SORT_ROLE = int(Qt.ItemDataRole.UserRole) + 1
-CELL_ROLE = int(Qt.ItemDataRole.UserRole) + 2
 NOWHERE = QModelIndex()
 
 
@@ -88,7 +86,9 @@ def _text(value: int | None) -> str:
 
 
 class CellsModel(QAbstractTableModel):
-    """Rows are cells in the order of their coming.
+    """Rows are the cells that fit the filter, in the chosen order.
+
+    It sorts and filters itself: a proxy of Qt asks for every value in Python, a hundred times slower.
 
     Parameters
     ----------
@@ -106,44 +106,92 @@ class CellsModel(QAbstractTableModel):
         self._overview = overview
         self._cells: list[int] = []
         self._row: dict[int, int] = {}
+        self._words: list[str] = []
+        self._kind = next(iter(KINDS))
+        self._column, self._backwards = 0, False
         listen(self, (overview.changed, self.refresh))
         self.refresh(overview.summaries)
 
+    @property
+    def total(self) -> int:
+        """Number of cells, also those that are filtered out."""
+        return len(self._overview.summaries)
+
+    # which rows ---------------------------------------------------------------------------------------------------
+
+    def show_only(self, text: str, kind: str) -> None:
+        """Show cells of one of `KINDS` that have all words of a text in their name, category, notes or state.
+
+        A number means that cell, its mother and its daughters.
+        """
+        self._words, self._kind = text.casefold().split(), kind
+        self.refresh(())
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort by a column; cells that are equal there are sorted by number."""
+        self._column, self._backwards = column, order == Qt.SortOrder.DescendingOrder
+        self.refresh(())
+
+    def _fits(self, summary: Summary) -> bool:
+        if not KINDS[self._kind](summary):
+            return False
+        if not self._words:
+            return True
+        cell = summary.cell
+        said = " ".join((cell.name, cell.category, cell.notes, summary.state)).casefold()
+        relatives = {str(c) for c in (cell.id, cell.parent, *summary.daughters) if c is not None}
+        return all(word in relatives if word.isdigit() else word in said for word in self._words)
+
+    def _wanted(self) -> list[int]:
+        key = COLUMNS[self._column].order
+        found = [s for _, s in sorted(self._overview.summaries.items()) if self._fits(s)]
+        return [s.id for s in sorted(found, key=key, reverse=self._backwards)]
+
     def refresh(self, cells: Iterable[int]) -> None:
         """Follow the overview where some cells have changed, come or gone."""
-        known = self._overview.summaries
-        gone = sorted((self._row[c] for c in cells if c in self._row and c not in known), reverse=True)
-        for row in gone:
-            self.beginRemoveRows(NOWHERE, row, row)
-            del self._cells[row]
-            self._index_rows()
-            self.endRemoveRows()
-        same = sorted(self._row[c] for c in cells if c in self._row)
-        for first, last in _runs(same):
+        wanted = self._wanted()
+        if wanted != self._cells:
+            self._rearrange(wanted)
+        for first, last in _runs(sorted(self._row[c] for c in cells if c in self._row)):
             self.dataChanged.emit(self.index(first, 0), self.index(last, len(COLUMNS) - 1))
-        new = sorted(c for c in cells if c in known and c not in self._row)
-        if new:
-            self.beginInsertRows(NOWHERE, len(self._cells), len(self._cells) + len(new) - 1)
-            self._cells += new
-            self._index_rows()
+
+    def _rearrange(self, wanted: list[int]) -> None:
+        keep = set(wanted)
+        for first, last in reversed(_runs([row for row, cell in enumerate(self._cells) if cell not in keep])):
+            self.beginRemoveRows(NOWHERE, first, last)
+            self._set(self._cells[:first] + self._cells[last + 1 :])
+            self.endRemoveRows()
+        known = set(self._cells)
+        left = [cell for cell in wanted if cell in known]
+        if left != self._cells:
+            self.layoutAboutToBeChanged.emit()
+            before = self.persistentIndexList()
+            cells = [self._cells[index.row()] for index in before]
+            self._set(left)
+            after = [self.index(self._row[cell], i.column()) for cell, i in zip(cells, before, strict=True)]
+            self.changePersistentIndexList(before, after)
+            self.layoutChanged.emit()
+        for first, last in _runs([row for row, cell in enumerate(wanted) if cell not in known]):
+            self.beginInsertRows(NOWHERE, first, last)
+            self._set(self._cells[:first] + wanted[first : last + 1] + self._cells[first:])
             self.endInsertRows()
 
-    def recolour(self) -> None:
-        """The colours of the labels have changed."""
-        if self._cells:
-            last = self.index(len(self._cells) - 1, 0)
-            self.dataChanged.emit(self.index(0, 0), last, [int(Qt.ItemDataRole.DecorationRole)])
+    def _set(self, cells: list[int]) -> None:
+        self._cells = cells
+        self._row = {cell: row for row, cell in enumerate(cells)}
 
-    def row_of(self, cell: int) -> int | None:
-        """Row of a cell; None where it is not shown (yet)."""
-        return self._row.get(cell)
+    def index_of(self, cell: int) -> QModelIndex:
+        """Index of a cell's first column; invalid where it is filtered out."""
+        row = self._row.get(cell)
+        return QModelIndex() if row is None else self.index(row, 0)
 
-    def summary(self, row: int) -> Summary | None:
-        """What is shown in a row."""
-        return self._overview.summaries.get(self._cells[row])
+    def cell_at(self, index: QModelIndex) -> int | None:
+        """The cell of an index; None for an invalid one."""
+        return self._cells[index.row()] if index.isValid() else None
 
-    def _index_rows(self) -> None:
-        self._row = {cell: row for row, cell in enumerate(self._cells)}
+    def _summary(self, index: QModelIndex) -> Summary | None:
+        cell = self.cell_at(index)
+        return None if cell is None else self._overview.summaries.get(cell)
 
     # what Qt asks -------------------------------------------------------------------------------------------------
 
@@ -162,16 +210,12 @@ class CellsModel(QAbstractTableModel):
         return column.tip if role == Qt.ItemDataRole.ToolTipRole else None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        summary = self.summary(index.row()) if index.isValid() else None
+        summary = self._summary(index)
         if summary is None:
             return None
         column = COLUMNS[index.column()]
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return column.text(summary)
-        if role == SORT_ROLE:
-            return column.order(summary)
-        if role == CELL_ROLE:
-            return summary.id
         if role == Qt.ItemDataRole.ToolTipRole:
             return summary.words()
         if role == Qt.ItemDataRole.AccessibleTextRole:
@@ -189,7 +233,7 @@ class CellsModel(QAbstractTableModel):
         return flags | Qt.ItemFlag.ItemIsEditable if index.column() == NAME else flags
 
     def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: N802
-        summary = self.summary(index.row())
+        summary = self._summary(index)
         if role != Qt.ItemDataRole.EditRole or index.column() != NAME or summary is None:
             return False
         name = str(value).strip()
@@ -207,43 +251,3 @@ def _runs(rows: list[int]) -> list[tuple[int, int]]:
         else:
             out.append((row, row))
     return out
-
-
-class CellsProxy(QSortFilterProxyModel):
-    """Sorts by any column, numbers as numbers; filters by text and by kind."""
-
-    def __init__(self, model: CellsModel, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._model = model
-        self._words: list[str] = []
-        self._kind = next(iter(KINDS))
-        self.setSortRole(SORT_ROLE)
-        self.setSourceModel(model)
-
-    def show_only(self, text: str, kind: str) -> None:
-        """Show cells of one of `KINDS` that have all words of a text in their number, name, category, notes or state.
-
-        A number alone means that cell, and cells of its family in the first degree.
-        """
-        self._words = text.casefold().split()
-        self._kind = kind
-        self.invalidateFilter()
-
-    def filterAcceptsRow(self, row: int, parent: QModelIndex) -> bool:  # noqa: N802
-        summary = self._model.summary(row)
-        if summary is None or not KINDS[self._kind](summary):
-            return False
-        cell = summary.cell
-        said = " ".join((cell.name, cell.category, cell.notes, summary.state)).casefold()
-        relatives = {str(c) for c in (cell.id, cell.parent, *summary.daughters) if c is not None}
-        return all(word in relatives if word.isdigit() else word in said for word in self._words)
-
-    def cell_at(self, index: QModelIndex) -> int | None:
-        """The cell of a row."""
-        found = index.data(CELL_ROLE) if index.isValid() else None
-        return None if found is None else int(found)
-
-    def index_of(self, cell: int) -> QModelIndex:
-        """Index of a cell's first column; invalid where it is filtered out."""
-        row = self._model.row_of(cell)
-        return NOWHERE if row is None else self.mapFromSource(self._model.index(row, 0))

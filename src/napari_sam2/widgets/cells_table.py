@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 from napari_sam2.widgets import keys
 from napari_sam2.widgets.cell_checks import Chosen, nearest_frame
 from napari_sam2.widgets.cell_menu import CellKeys, fill_menu
-from napari_sam2.widgets.cells_model import COLUMNS, KINDS, NAME, CellsModel, CellsProxy
+from napari_sam2.widgets.cells_model import COLUMNS, KINDS, NAME, CellsModel
 from napari_sam2.widgets.listen import listen
 from napari_sam2.widgets.overview import overview_of
 
@@ -51,7 +51,6 @@ class CellsTable(QWidget):
         self._following = False
         self._watched: Any = None
         self.model = CellsModel(desk, overview_of(desk), self)
-        self.proxy = CellsProxy(self.model, self)
         self._build()
         others = {"Return": self._go, "Enter": self._go, "F2": self.rename}
         self.cell_keys = CellKeys(desk, self.view, self.chosen, others)
@@ -61,8 +60,8 @@ class CellsTable(QWidget):
             (desk.session_changed, self._on_session),
             (desk.viewer.layers.events.inserted, self._watch_labels),
         )
-        self.proxy.rowsInserted.connect(self._on_rows)
-        self.proxy.rowsRemoved.connect(self._on_rows)
+        self.model.rowsInserted.connect(self._on_rows)
+        self.model.rowsRemoved.connect(self._on_rows)
         self._on_session(desk.session)
 
     # parts --------------------------------------------------------------------------------------------------------
@@ -81,7 +80,7 @@ class CellsTable(QWidget):
 
         self.view = QTableView()
         self.view.setAccessibleName("Cells")
-        self.view.setModel(self.proxy)
+        self.view.setModel(self.model)
         self.view.setSortingEnabled(True)
         self.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -148,20 +147,20 @@ class CellsTable(QWidget):
 
     def _on_selection(self, new: QItemSelection, old: QItemSelection) -> None:
         rows = self.view.selectionModel().selectedRows()
-        now = [cell for row in rows if (cell := self.proxy.cell_at(row)) is not None]
+        now = [cell for row in rows if (cell := self.model.cell_at(row)) is not None]
         self._order = [c for c in self._order if c in now] + [c for c in now if c not in self._order]
         self._tell()
-        at = self.proxy.cell_at(self.view.currentIndex())
+        at = self.model.cell_at(self.view.currentIndex())
         if not self._following and at is not None and at in now and at != self._desk.current:
             self._desk.select(at)
 
     def _follow(self, cell: int | None) -> None:
         """Choose the viewer's current cell."""
-        if cell in self._order and cell == self.proxy.cell_at(self.view.currentIndex()):
+        if cell in self._order and cell == self.model.cell_at(self.view.currentIndex()):
             return
         self._following = True
         try:
-            index = QModelIndex() if cell is None else self.proxy.index_of(cell)
+            index = QModelIndex() if cell is None else self.model.index_of(cell)
             if index.isValid():
                 self.view.selectionModel().setCurrentIndex(index, SELECT_ROW)
                 self.view.scrollTo(index)
@@ -197,11 +196,11 @@ class CellsTable(QWidget):
         self.only.blockSignals(blocked)
 
     def _filter(self, _: str = "") -> None:
-        self.proxy.show_only(self.text.text(), self.kind.currentText())
+        self.model.show_only(self.text.text(), self.kind.currentText())
         self._on_rows()
 
     def _tell(self) -> None:
-        shown, total = self.proxy.rowCount(), self.model.rowCount()
+        shown, total = self.model.rowCount(), self.model.total
         words = f"{total} cells" if shown == total else f"{shown} of {total}"
         if len(self._order) > 1:
             words += f", {len(self._order)} chosen"
@@ -210,7 +209,7 @@ class CellsTable(QWidget):
     # doing --------------------------------------------------------------------------------------------------------
 
     def _go(self, index: QModelIndex | None = None) -> None:
-        cell = self.proxy.cell_at(self.view.currentIndex() if index is None else index)
+        cell = self.model.cell_at(self.view.currentIndex() if index is None else index)
         session = self._desk.session
         if cell is not None and session is not None and cell in session.cells:
             self._desk.look_at(cell, nearest_frame(session, cell, self._desk.frame))
