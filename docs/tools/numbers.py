@@ -39,7 +39,7 @@ def models() -> str:
     own = [
         "a path",
         "–",
-        "your own checkpoint of these shapes: `.pt`, `.safetensors`, transformers' layout",
+        "your own checkpoint of these shapes: `.pt`, `.safetensors`, layout of transformers",
         "yours",
         "–",
         "–",

@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Part:
-    """A measured part of a book of results (`benchmarks._book`): its rows, and where and with which model it was run."""
+    """A measured part of a book of results (`benchmarks._book`): its rows, and where and with what it was run."""
 
     file: str
     name: str

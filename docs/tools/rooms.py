@@ -99,11 +99,11 @@ def draw() -> str:
     """The picture as SVG."""
     width = COLUMNS * WIDTH + (COLUMNS - 1) * GAP + 2 * MARGIN
     height = FLOORS * HEIGHT + (FLOORS - 1) * GAP + 2 * MARGIN + 22
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+    tip = '<marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
-        'role="img" aria-label="The rooms of the code and which uses which">',
-        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path d="M0 0 8 4 0 8z" fill="#667"/></marker></defs>',
+        head + 'role="img" aria-label="The rooms of the code and which uses which">',
+        f'<defs>{tip}<path d="M0 0 8 4 0 8z" fill="#667"/></marker></defs>',
         f'<rect width="{width}" height="{height}" rx="10" fill="#fff"/>',
     ]
     parts += [arrow(ROOMS[a], ROOMS[b]) for a, b in sorted(main_uses(uses()))]
