@@ -53,7 +53,7 @@ def models() -> str:
         "–",
     ]
     note = (
-        "Time a frame: a field of 1024² pixels, cells in windows. The published networks were timed with random weights "
+        "Time a frame: a field of 1024² pixels, cells in windows. Published networks were timed with random weights "
         "of their shapes, which does not change the time."
     )
     return f"{table(head, [*rows, older, own])}\n\n{note}"

@@ -11,7 +11,8 @@ from typing import Any
 INTRO = """# Settings
 
 Three places: what you choose in napari's preferences is where new sessions begin; what you choose in the dock, or hand
-to `CellTracker` and `new_session`, counts for one movie; environment variables are for whoever looks after the computer.
+to `CellTracker` and `new_session`, counts for one movie; environment variables are for whoever looks after the
+computer.
 """
 
 
