@@ -44,7 +44,8 @@ class Owner:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = FileLock(folder / LOCK_FILE, timeout=0)
+        # opened in a thread, closed in another: the lock is the program's, not a thread's
+        self._lock = FileLock(folder / LOCK_FILE, timeout=0, thread_local=False)
 
     def take(self) -> None:
         """Take the folder.

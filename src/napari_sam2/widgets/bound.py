@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.widgets import notify
 from napari_sam2.widgets.painting import take_painted
 from napari_sam2.widgets.prompt_layers import ON, Boxes, Clicks
 from napari_sam2.widgets.shown_labels import ShownLabels
@@ -76,6 +77,7 @@ class Binding:
             self.mark_current()
             layer.events.paint.connect(self._painted)
             layer.events.selected_label.connect(self._label_selected)
+            layer.events.data.connect(self._labels_replaced)
             layer.bind_key("Control-Z", lambda _: self.desk.undo(), overwrite=True)
             layer.bind_key("Control-Shift-Z", lambda _: self.desk.redo(), overwrite=True)
             layer.mouse_drag_callbacks.append(self._pick)
@@ -221,6 +223,21 @@ class Binding:
         layer = self.layers.labels
         if layer is not None and layer.selected_label > 0 and layer.selected_label != self.desk.current:
             self.desk.select(int(layer.selected_label))
+
+    def _labels_replaced(self, event: Any = None) -> None:
+        """Somebody else has put other labels into the layer: it is the session's, and shows what that has."""
+        layer = self.layers.labels
+        if layer is not None and layer.data is not self.shown:
+            self.desk.runner.call_soon(self._restore_labels)
+
+    def _restore_labels(self) -> None:
+        layer = self.layers.labels
+        if layer is not None and layer.data is not self.shown:
+            layer.data = self.shown
+            notify.warning(
+                f"'{layer.name}' shows the session's cells, so its data was not replaced. Add the labels as a layer of "
+                "their own, and use Take over."
+            )
 
     def _painted(self, event: Any = None) -> None:
         # the event can come before the pixels
