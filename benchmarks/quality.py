@@ -2,7 +2,8 @@
 
     python benchmarks/quality.py FOLDER... --model cell [--model sam2.1-tiny] [--mode windows] [--quick]
 
-Each FOLDER is a data set in the layout of the Cell Tracking Challenge. Prompts are clicks only, and settings are the
+Each FOLDER is a data set in the layout of the Cell Tracking Challenge, or the name of a synthetic crowd
+(synthetic-nuclei, synthetic-phase). Prompts are clicks only, and settings are the
 tracker's defaults: nothing is tuned to a movie, and the tracker finds the cells' size by itself.
 
 Parts: one-click, follow, work (corrections left), ctc (SEG, DET, TRA), score (object score). Results are kept part by
@@ -35,9 +36,19 @@ ALL_ROUNDS = 20
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="data set with 01, 01_GT, ...")
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="data set with 01, 01_GT, ...; or synthetic-nuclei, ..-phase",
+    )
     parser.add_argument("--model", action="append", default=[], help="name or checkpoint; may be repeated [cell]")
     parser.add_argument("--mode", action="append", default=[], help="windows, exact, ...; may be repeated [auto]")
+    parser.add_argument(
+        "--variant", action="append", default=[],
+        help="settings to change, such as guard=off or neighbours=on; 'default' for none; may be repeated [default]",
+    )  # fmt: skip
     parser.add_argument("--sequence", action="append", default=[], help="01, 02; may be repeated [01]")
     parser.add_argument("--parts", default=",".join(PARTS), help="some of %(default)s")
     parser.add_argument("--frames", type=int, default=0, help="only the first frames [all]")
@@ -83,6 +94,7 @@ def _run(
     from benchmarks._data import CtcMovie
     from benchmarks._machine import machine
     from benchmarks._quality.cache import Cache
+    from benchmarks._quality.crowd import CROWDS, make_crowd
     from benchmarks._quality.plot import plot
     from benchmarks._quality.report import write_reports
     from benchmarks._quality.run import Runner
@@ -94,9 +106,10 @@ def _run(
     np.random.seed(options.seed)
     console = Console(stderr=True)
     methods = [
-        network_method(model, mode, options.device)
+        network_method(model, mode, options.device, "" if variant == "default" else variant)
         for model in options.model or ["cell"]
         for mode in options.mode or ["auto"]
+        for variant in options.variant or ["default"]
     ]
     if not options.no_baseline:
         methods.append(baseline_method())
@@ -113,6 +126,8 @@ def _run(
     stem = options.out / (options.name or ("quality-quick" if options.quick else "quality"))
     rows = []
     for folder in options.folders:
+        if str(folder) in CROWDS:
+            folder = make_crowd(str(folder), options.out / ".cache" / "crowds")
         for sequence in options.sequence or ["01"]:
             truth = Truth(CtcMovie(folder.expanduser().resolve(), sequence), frames, cells)
             for method in methods:

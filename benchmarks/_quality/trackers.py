@@ -79,8 +79,22 @@ class Method:
         return f"{self.name} ({self.mode})" if self.mode else self.name
 
 
-def network_method(model: str, mode: str, device: str) -> Method:
-    """A model of the catalogue or a checkpoint, with the tracker's default settings."""
+def network_method(model: str, mode: str, device: str, variant: str = "") -> Method:
+    """A model of the catalogue or a checkpoint, with the tracker's default settings or some of them changed.
+
+    Parameters
+    ----------
+    model, mode, device
+        As for `CellTracker`.
+    variant
+        Settings that differ from the default, such as ``"guard=off,neighbours=on"``; part of the method's name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such setting, or the value does not fit it.
+    """
+    from dataclasses import replace
     from pathlib import Path
 
     from napari_sam2.tracking import CellTracker
@@ -90,10 +104,36 @@ def network_method(model: str, mode: str, device: str) -> Method:
     name = Path(model).stem if Path(model).is_file() else model
     probe = CellTracker(np.zeros((1, 32, 32), np.uint8), model=network, mode=mode, limits=(0, 1))  # type: ignore[arg-type]
 
-    def make(truth: Truth) -> TrackerLike:
-        return CellTracker(truth.images, model=network, mode=mode)  # type: ignore[arg-type]
+    settings = replace(probe.settings, **parse_variant(variant, probe.settings))
 
-    return Method(name, probe.mode, weights_hash(network), make)
+    def make(truth: Truth) -> TrackerLike:
+        return CellTracker(truth.images, model=network, mode=mode, settings=settings)  # type: ignore[arg-type]
+
+    key = weights_hash(network)
+    return Method(f"{name}, {variant}" if variant else name, probe.mode, f"{key} {variant}" if variant else key, make)
+
+
+def parse_variant(variant: str, settings: Any) -> dict[str, Any]:
+    """Read ``"name=value,name=value"`` as fields of the tracker's settings; on, off, numbers.
+
+    Raises
+    ------
+    ValueError
+        If there is no such setting, or the value does not fit it.
+    """
+    changed: dict[str, Any] = {}
+    for item in filter(None, (part.strip() for part in variant.split(","))):
+        name, _, value = item.partition("=")
+        if not hasattr(settings, name):
+            raise ValueError(f"there is no setting {name!r}; there are {', '.join(vars(settings))}")
+        kind = type(getattr(settings, name))
+        if kind is bool:
+            if value not in ("on", "off"):
+                raise ValueError(f"{name} is on or off, not {value!r}")
+            changed[name] = value == "on"
+        else:
+            changed[name] = kind(value)
+    return changed
 
 
 def baseline_method() -> Method:

@@ -128,6 +128,26 @@ def test_kept_keys_are_the_same_as_projecting_memories_anew(model: Sam2) -> None
         torch.testing.assert_close(actual, expected, **SAME)
 
 
+def test_what_all_cells_see_alike_is_looked_at_once(model: Sam2, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first self-attention depends on the field alone where every window is the whole field (exact mode)."""
+    features, memory = _features(model), _memory(model)
+    shared = features.stride16[2:3].expand(CELLS, -1, -1, -1)
+    sizes: list[list[int]] = []
+    for layer in model.memory_attention.blocks():
+        sizes.append([])
+        look, seen = layer.self_attn.look_around, sizes[-1]
+        monkeypatch.setattr(
+            layer.self_attn,
+            "look_around",
+            lambda x, turns, look=look, seen=seen: (seen.append(len(x)), look(x, turns))[1],
+        )
+    with torch.inference_mode():
+        expected = model.attend(shared.contiguous(), memory)
+        actual = model.attend(shared, memory)
+    assert sizes[0] == [CELLS, 1] and all(later == [CELLS, CELLS] for later in sizes[1:])
+    torch.testing.assert_close(actual, expected, **SAME)
+
+
 def test_a_cell_with_less_to_remember_is_the_same_without_the_empty_slots(model: Sam2) -> None:
     features, memory = _features(model), _memory(model)
     i, spatial, pointers = 3, [0, 1, 3], [0, 1, 2, 3, 4]

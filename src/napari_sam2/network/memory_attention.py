@@ -109,8 +109,9 @@ class MemoryAttentionLayer(nn.Module):
     def forward(
         self, x_bnc: Tensor, keys_blc: Tensor, values_blv: Tensor, turns_nc: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """Update the tokens (B, N, C) of windows."""
+        """Update the tokens (B, N, C) of windows; a single (1, N, C) stands for all B of them until they look back."""
         x_bnc = x_bnc + self.self_attn.look_around(self.norm1(x_bnc), turns_nc)
+        x_bnc = x_bnc.expand(len(keys_blc), -1, -1)
         x_bnc = x_bnc + self.cross_attn_image.look_back(self.norm2(x_bnc), keys_blc, values_blv, turns_nc, mask)
         return x_bnc + self.linear2(F.relu(self.linear1(self.norm3(x_bnc))))
 
@@ -146,6 +147,8 @@ class MemoryAttention(nn.Module):
             (N, P, Cm) time encoding of the pointers.
         """
         channels, (h, w) = x_nchw.shape[1], x_nchw.shape[2:]
+        if x_nchw.stride(0) == 0:  # all see the same, as in exact mode: until they look back, once is enough
+            x_nchw = x_nchw[:1]
         position = sine_positions(h, w, channels, self.native, x_nchw.device).to(x_nchw.dtype)
         x = (x_nchw + INPUT_POSITION_WEIGHT * position).flatten(2).transpose(1, 2)
         turns = window_turns(h, w, channels, x.device)
