@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QTabWidget, QWidget
 
@@ -80,7 +80,8 @@ class Story:
         """Click on a button of the dock."""
         if not button.isEnabled():
             raise RuntimeError(f"{button.text()!r} cannot be pressed: {button.toolTip()}")
-        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        on = QPoint(10, button.height() // 2)  # the middle of a check box may be beside its text
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton, pos=on)
         self.clicks += 1
         self.wait(0.2)
 
@@ -238,6 +239,7 @@ def _tell(story: Story) -> None:
     desk.select(next(iter(desk.session.lineage())).mother)
     story.picture("lineage")
     story.press(lineage.tracks)
+    story.until(lambda: any(layer._type_string == "tracks" for layer in story.viewer.layers), "the tails are drawn")
     story.tab("Cells")
     story.show_frame(last * 2 // 3)
     story.picture("tracked")
