@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from tools.results import Row, number, part, parts, read, seconds, size, table
@@ -59,6 +60,7 @@ def models() -> str:
     return f"{table(head, [*rows, older, own])}\n\n{note}"
 
 
+@cache
 def parameters(config: str) -> int:
     """How many parameters a network of a configuration has."""
     import torch

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 POINT_SIZES = (0, 22)
-"""Least and greatest size of a click on the screen, in pixels. napari draws a point of size 0 at the origin where a frame
-has none: a least size would make that a dot in the corner."""
+"""Least and greatest size of a click on the screen, in pixels. napari draws a point of size 0 at the origin where a
+frame has none: a least size would make that a dot in the corner."""
 
 
 @dataclass
