@@ -9,12 +9,13 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt
 from qtpy.QtTest import QAbstractItemModelTester
-from qtpy.QtWidgets import QLineEdit
+from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 from views import fill, settle
 
 from napari_sam2.widgets.cells_model import COLUMNS, NAME, CellsModel
 from napari_sam2.widgets.cells_table import CellsTable
 from napari_sam2.widgets.desk import Desk
+from napari_sam2.widgets.dock_keys import attach
 from napari_sam2.widgets.overview import overview_of
 
 AT = {column.title: i for i, column in enumerate(COLUMNS)}
@@ -235,3 +236,25 @@ def test_the_model_without_children(desk: Desk, qtbot: QtBot) -> None:
     settle(desk)
     assert model.rowCount() == 4
     assert model.rowCount(model.index(0, 0)) == 0 and model.data(QModelIndex()) is None
+
+
+def test_a_key_of_the_dock_and_of_the_table_acts_once(desk: Desk, qtbot: QtBot) -> None:
+    fill(desk.session)
+    dock = QWidget()
+    qtbot.addWidget(dock)
+    layout = QVBoxLayout(dock)
+    table = CellsTable(desk)
+    layout.addWidget(table)
+    keys = attach(desk, dock)
+    settle(desk)
+    with qtbot.waitExposed(dock):
+        dock.show()
+    dock.activateWindow()
+    qtbot.waitUntil(dock.isActiveWindow)
+    desk.select(4)
+    before = len(desk.session.history())
+    press(table, qtbot, Qt.Key.Key_K, SHIFT)
+    assert len(desk.session.history()) == before + 1 and desk.session.measurements(4)["locked"].sum() == 7
+    press(table, qtbot, Qt.Key.Key_U)  # a key of the dock that the table has no use for
+    assert not desk.session.measurements(4)["locked"].any()
+    keys.detach()

@@ -133,7 +133,7 @@ class CellsTable(QWidget):
         for i, column in enumerate(COLUMNS):
             widest = {"Cell": "000000", "State": "unfinished 0", "Name": "a cell's name"}.get(column.title, "")
             header.resizeSection(
-                i, max(measure.horizontalAdvance(column.title) + 2 * room, measure.horizontalAdvance(widest) + room)
+                i, max(measure.horizontalAdvance(column.title) + room, measure.horizontalAdvance(widest) + room)
             )
         rows = self.view.verticalHeader()
         rows.setVisible(False)

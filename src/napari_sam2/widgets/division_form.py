@@ -41,7 +41,7 @@ class DivisionForm(QWidget):
         self.mother, self.frame, self.first, self.second = (QSpinBox() for _ in range(4))
         fields = (
             (self.mother, "Mother", "The cell that divides"),
-            (self.frame, "First frame of the daughters", "The first frame that shows two cells"),
+            (self.frame, "First frame", "The first frame of the daughters: that shows two cells"),
             (self.first, "Daughter", "The mother's own number where her track goes on as one of the daughters"),
             (self.second, "Daughter", "The mother's number twice where her mask is in two parts"),
         )
