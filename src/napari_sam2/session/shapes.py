@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+LOOKED_UP = 1 << 20
+"""Cell numbers below this are looked up in a table, which is quicker than sorting them."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -66,7 +70,7 @@ def shapes(image: npt.NDArray[np.int32]) -> Shapes:
     shared_by = np.concatenate((value[1:][beside], value[:-1][beside]))
     inside = value > 0
     start, stop, value = start[inside], stop[inside], value[inside]
-    cells, own = np.unique(value, return_inverse=True)
+    cells, own = _numbered(value)
     n = len(cells)
     length = stop - start
     row = start // wide
@@ -95,6 +99,16 @@ def _runs(flat: npt.NDArray[np.int32], wide: int) -> tuple[Ints, npt.NDArray[np.
     new[::wide] = True
     start = np.flatnonzero(new)
     return start, flat[start]
+
+
+def _numbered(value: npt.NDArray[np.int32]) -> tuple[npt.NDArray[Any], Ints]:
+    """Different values in ascending order, and the place of each value among them."""
+    most = int(value.max())
+    if most >= LOOKED_UP:
+        return np.unique(value, return_inverse=True)
+    there = np.zeros(most + 1, bool)
+    there[value] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[value]
 
 
 def _stacked(start: Ints, stop: Ints, row: Ints, wide: int) -> tuple[Ints, Ints, Ints]:
