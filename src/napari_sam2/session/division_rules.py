@@ -182,14 +182,17 @@ def _close_pairs(tracks: Tracks) -> set[tuple[int, int]]:
 
 
 def _parting(apart: FloatFrames, both: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]) -> int | None:
-    """The frame from which a pair is two lastingly, after having been one lastingly; None where there is none."""
+    """The frame from which a pair is two lastingly, after having been one from the first; None where there is none.
+
+    Two cells that come together and part again are none.
+    """
     one, two = (apart < ONE_BODY) & known, (apart >= ONE_BODY) & both
     frames = len(apart)
     starts = np.flatnonzero(two[1:] & ~two[:-1]) + 1
     for t in starts[starts <= frames - LASTING].tolist():
         past = slice(max(0, t - LASTING), t)
-        if two[t : t + LASTING].all() and one[past].all() and both[past].any():
-            return int(t)
+        if two[t : t + LASTING].all():
+            return int(t) if one[past].all() and both[:t].sum() >= LASTING else None
     return None
 
 

@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from napari_sam2.session.division_rules import LASTING, LEAST, NEAR, SECOND_PART, SHRED, SHRINK, Proposal, Tracks, fit
+from napari_sam2.session.division_rules import LASTING, LEAST, NEAR, SECOND_PART, SHRINK, Proposal, Tracks, fit
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
-HALVED = (0.25, 0.78)
-"""Share of the mother's area that the daughter who carries on her number has, least and most."""
+HALVED = (0.15, 0.78)
+"""Share of the mother's area that the daughter who carries on her number has, least and most: in the frames around the
+division, and from the frame before to the frame itself. Cells round up to divide, and their daughters are small."""
 ASIDE = 0.12
 """Distance that the track moves at the division at least, in the mother's diameters."""
 REACH = 1.6
@@ -33,6 +34,10 @@ CONTRAST = 3.0
 from it by their brightness."""
 ALREADY = 0.4
 """Share of the other half that may have been another, unclicked cell on the frame before."""
+JOINED = 0.25
+"""What counts of the certainty where no gap is between the two halves."""
+SMOOTH = 0.06
+"""How far the picture is smoothed before, in the mother's diameters: cells with a texture become one patch."""
 MOST = 60
 """Halvings that the movie is asked about at most; the clearest ones."""
 
@@ -65,9 +70,15 @@ class Sisters:
         if self._session.movie is None:
             return []
         known: dict[tuple[int, ...], Proposal | None] = {}
+        taken: list[tuple[int, int]] = []
         for halving in sorted(halvings(tracks), key=lambda h: -h.clear)[:MOST]:
+            # a cell that rounds up shrinks on several frames, and divides on one of them
+            if any(row == halving.row and abs(frame - halving.frame) < 2 * LASTING for row, frame in taken):
+                continue
             key = self._key(tracks.cells[halving.row], halving.frame)
             known[key] = self._known[key] if key in self._known else self._look(tracks, halving)
+            if known[key] is not None:
+                taken.append((halving.row, halving.frame))
         self._known = known
         return [p for p in known.values() if p is not None]
 
@@ -87,12 +98,14 @@ class Sisters:
         sister = find_sister(before, now, cell, area)
         if sister is None:
             return None
-        y, x, size = sister
+        y, x, size, contact = sister
         corner = self._corner(centre, REACH * diameter)
         place = y + corner[0], x + corner[1]
         middle = (place[0] + tracks.y[row, t]) / 2, (place[1] + tracks.x[row, t]) / 2
         off = float(np.hypot(middle[0] - centre[0], middle[1] - centre[1]) / diameter)
-        certainty = fit(area, float(tracks.area[row, t]), size, off)
+        # where the two hang together over their whole width, the mask has rather lost half of its cell
+        apart = 1 - min(1.0, contact / (2 * np.sqrt(size / np.pi)))
+        certainty = fit(area, float(tracks.area[row, t]), size, off) * (JOINED + (1 - JOINED) * apart)
         if certainty < LEAST:
             return None
         reason = f"cell {cell} halves on frame {t}, and beside it lies a cell that nobody tracks"
@@ -126,13 +139,10 @@ def halvings(tracks: Tracks) -> list[_Halving]:
     step = area[:, at] / np.maximum(area[:, at - 1], 1)
     diameter = 2 * np.sqrt(np.maximum(before, 1) / np.pi)
     moved = np.hypot(tracks.y[:, at] - tracks.y[:, at - 1], tracks.x[:, at] - tracks.x[:, at - 1]) / diameter
-    fits = (share > HALVED[0]) & (share < HALVED[1]) & (step > SHRED) & (step < SHRINK)
+    fits = (share > HALVED[0]) & (share < HALVED[1]) & (step > HALVED[0]) & (step < SHRINK)
     fits &= (moved > ASIDE) & (moved < NEAR) & (tracks.second[:, at] < SECOND_PART)
-    clear = np.where(fits, (1 - share) * (1 - step), 0.0)
-    # of neighbouring frames the clearest
-    best = np.pad(clear, ((0, 0), (LASTING - 1, LASTING - 1)))
-    best = sliding_window_view(best, 2 * LASTING - 1, axis=1).max(2)
-    rows, columns = np.nonzero(fits & (clear == best))
+    rows, columns = np.nonzero(fits)
+    clear = (1 - share) * (1 - step)
     return [_Halving(int(r), int(at[c]), float(clear[r, c])) for r, c in zip(rows, columns, strict=True)]
 
 
@@ -141,7 +151,7 @@ def find_sister(
     now: tuple[Float, npt.NDArray[np.int32]],
     cell: int,
     area: float,
-) -> tuple[float, float, float] | None:
+) -> tuple[float, float, float, float] | None:
     """Find the other half of a cell.
 
     Parameters
@@ -156,19 +166,21 @@ def find_sister(
     Returns
     -------
     tuple or None
-        Its place (y, x) in the crop and its area; None where there is none.
+        Its place (y, x) in the crop, its area, and along how many pixels it lies against other cells; None where there
+        is none.
     """
     from scipy import ndimage
 
-    old = _bright(*before, cell)
-    new = _bright(*now, cell)
+    blur = SMOOTH * 2 * float(np.sqrt(area / np.pi))
+    old, new = (_standing_out(*pair, cell, blur) for pair in (before, now))
     if old is None or new is None:
         return None
     # the rim of a tracked cell is as bright as a cell, and belongs to it
     near = ndimage.binary_dilation(now[1] != 0, iterations=1)
     pieces, count = ndimage.label(new & ~near)
     mother = ndimage.binary_dilation(before[1] == cell, iterations=2)
-    best: tuple[float, float, float] | None = None
+    rim = ndimage.binary_dilation(near)
+    best: tuple[float, float, float, float] | None = None
     for n in range(1, count + 1):
         piece = pieces == n
         size = float(piece.sum())
@@ -177,21 +189,24 @@ def find_sister(
             continue
         if best is None or size > best[2]:
             y, x = _inside(piece)
-            best = y, x, size
+            best = y, x, size, float((piece & rim).sum())
     return best
 
 
-def _bright(image: Float, labels: npt.NDArray[np.int32], cell: int) -> Bool | None:
-    """Pixels that look like a cell and not like the background; None where the two look the same."""
-    own, empty = image[labels == cell], image[labels == 0]
-    if not own.size or not empty.size:
+def _standing_out(image: Float, labels: npt.NDArray[np.int32], cell: int, blur: float) -> Bool | None:
+    """Pixels that differ from the background as the cell does; None where the cell does not."""
+    from scipy import ndimage
+
+    if not (labels == cell).any() or not (labels == 0).any():
         return None
-    ground = float(np.median(empty))
+    # brighter or darker: in transmitted light a cell is both
+    other = ndimage.gaussian_filter(np.abs(image - np.median(image[labels == 0])), blur)
+    own, empty = other[labels == cell], other[labels == 0]
+    ground, tone = float(np.median(empty)), float(np.median(own))
     spread = float(np.median(np.abs(empty - ground))) * 1.4826
-    tone = float(np.median(own))
-    if abs(tone - ground) < CONTRAST * max(spread, 1e-6):
+    if tone - ground < CONTRAST * max(spread, 1e-6):
         return None
-    found: Bool = (image - ground) / (tone - ground) > BRIGHT
+    found: Bool = (other - ground) / (tone - ground) > BRIGHT
     return found
 
 
