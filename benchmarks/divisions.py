@@ -1,30 +1,66 @@
-"""Are divisions found? ``python benchmarks/divisions.py [--movie NAME] [--frames N]``.
+"""Are divisions found? ``python benchmarks/divisions.py [--parts rules,back,forward] [--frames N]``.
 
-Every cell of the last frame is clicked once, and tracked back: daughters meet in their mothers. A proposal is right
-where it lies within two frames of a true division and its two cells lie on the two true daughters.
+``rules``: from the true masks, one daughter going on as her mother: what the rules can do with perfect masks, seen from
+the end (the mother has the number of a daughter before the division) and from the beginning (a daughter has the
+mother's number after it; the other one nobody tracks, as if nobody had clicked her).
+``back``: every cell of the last frame is clicked once and tracked back: daughters meet in their mothers.
+``forward``: every cell of the first frame is clicked once and tracked to the end; nobody ends a mother or clicks a
+daughter.
+
+A proposal is right where it lies within two frames of a true division, and its mother or its daughters lie on the true
+ones. Results go to ``benchmarks/results/divisions.json`` and ``.md``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import shlex
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np  # noqa: E402
+import numpy.typing as npt  # noqa: E402
 
 if str(Path(__file__).resolve().parents[1]) not in sys.path:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks._truth import clicked, find, truth_of
-from napari_sam2.session import Proposal
+from benchmarks._book import Part, Row  # noqa: E402
+from benchmarks._data import CtcMovie  # noqa: E402
+from benchmarks._truth import RESULTS, Report, clicked, find, seen, truth_of  # noqa: E402
+from napari_sam2.session import Proposal, Session  # noqa: E402
 
 WITHIN = 2
 """Frames by which a proposal may miss."""
+PARTS = ("rules", "back", "forward")
+MOVIE = "Fluo-N2DH-SIM+/01"
+Labels = npt.NDArray[np.int32]
 
 
-def under(labels: npt.NDArray[np.int32], truth: npt.NDArray[np.int32], cell: int, frames: range) -> set[int]:
+@dataclass(frozen=True)
+class Known:
+    """A true division: the mother, the first frame of her daughters, and these."""
+
+    mother: int
+    frame: int
+    daughters: tuple[int, ...]
+
+
+def known_divisions(movie: CtcMovie, frames: int) -> list[Known]:
+    """All divisions of a movie's first frames into two or more."""
+    born: dict[int, list[int]] = {}
+    tracks = movie.tracks()
+    for track in tracks.values():
+        if track.parent and 0 < track.first < frames:
+            born.setdefault(track.parent, []).append(track.label)
+    return [Known(m, tracks[d[0]].first, tuple(sorted(d))) for m, d in sorted(born.items()) if len(d) > 1]
+
+
+def under(labels: Labels, truth: Labels, cell: int, frames: range) -> set[int]:
     """True cells that most of a cell's pixels lie on, on some frames."""
     found = set()
     for t in frames:
@@ -34,72 +70,122 @@ def under(labels: npt.NDArray[np.int32], truth: npt.NDArray[np.int32], cell: int
     return found
 
 
-def fits(
-    proposal: Proposal, division: tuple[int, list[int]], labels: npt.NDArray[np.int32], truth: npt.NDArray[np.int32]
-) -> bool:
-    """Whether a proposal is this division (frame, daughters)."""
-    frame, daughters = division
-    if abs(proposal.frame - frame) > WITHIN:
+def meets(proposal: Proposal, division: Known, labels: Labels, truth: Labels) -> bool:
+    """Whether a proposal is this division, by its daughters."""
+    if abs(proposal.frame - division.frame) > WITHIN:
         return False
-    later = range(max(frame, proposal.frame), min(max(frame, proposal.frame) + 2, len(truth)))
+    start = max(division.frame, proposal.frame)
+    later = range(start, min(start + 2, len(truth)))
     first, second = (under(labels, truth, cell, later) for cell in proposal.daughters)
-    return any(a in first and b in second for a in daughters for b in daughters if a != b)
+    return any(a in first and b in second for a in division.daughters for b in division.daughters if a != b)
 
 
-def main() -> None:
-    """Measure and print."""
-    ask = argparse.ArgumentParser(description=__doc__)
-    ask.add_argument("--movie", default="Fluo-N2DH-SIM+/01")
-    ask.add_argument("--frames", type=int, default=0, help="first frames only; 0 for all")
-    ask.add_argument("--model", default="cell")
-    ask.add_argument("--out", type=Path, default=None, help="JSON file for the numbers")
-    ask.add_argument(
-        "--truth", action="store_true", help="take the true masks instead of tracking: tests the rule alone"
-    )
-    given = ask.parse_args()
-    movie = find(given.movie)
-    truth = truth_of(movie, given.frames or len(movie.frames()))
-    tracks = movie.tracks()
-    born: dict[int, list[int]] = {}
-    for track in tracks.values():
-        if track.parent and 0 < track.first < len(truth):
-            born.setdefault(track.parent, []).append(track.label)
-    # a daughter whose line is not there on the last frame was never clicked: only what can be found counts
-    alive = set(np.unique(truth[-1]).tolist())
+def halves(proposal: Proposal, division: Known, labels: Labels, truth: Labels) -> bool:
+    """Whether a proposal is this division, by its mother, and by where the other daughter is."""
+    if abs(proposal.frame - division.frame) > WITHIN:
+        return False
+    before = min(division.frame, proposal.frame) - 1
+    if before < 0 or division.mother not in under(labels, truth, proposal.key, range(before, before + 1)):
+        return False
+    if proposal.place is None:
+        return True
+    y, x = (round(v) for v in proposal.place)
+    start = max(division.frame, proposal.frame)
+    return any(int(truth[t][y, x]) in division.daughters for t in range(start, min(start + 2, len(truth))))
+
+
+Fits = Callable[[Proposal, Known, Labels, Labels], bool]
+
+
+def score(what: str, session: Session, truth: Labels, known: list[Known], fits: Fits) -> Row:
+    """Precision and recall of a session's proposals."""
+    labels, proposals = session.labels[:], session.proposals()
+    right = [p for p in proposals if any(fits(p, d, labels, truth) for d in known)]
+    found = [d for d in known if any(fits(p, d, labels, truth) for p in proposals)]
+    best = proposals[: len(known)]
+    return {
+        "seen": what,
+        "true divisions": len(known),
+        "proposed": len(proposals),
+        "precision": len(right) / max(len(proposals), 1),
+        f"recall within ±{WITHIN} frames": len(found) / max(len(known), 1),
+        "precision of as many as there are divisions": len([p for p in best if p in right]) / max(len(best), 1),
+    }
+
+
+def reaches_end(movie: CtcMovie, truth: Labels) -> Callable[[int], bool]:
+    """Whether a cell or some descendant of it is on the last frame."""
+    alive, tracks = set(np.unique(truth[-1]).tolist()), movie.tracks()
 
     def reaches(label: int) -> bool:
         return label in alive or any(reaches(t.label) for t in tracks.values() if t.parent == label)
 
-    known = [(tracks[d[0]].first, d) for d in born.values() if len(d) > 1 and (given.truth or sum(map(reaches, d)) > 1)]
-    with clicked(movie, truth, last=True, model=given.model) as session:
-        if given.truth:
-            session.document.meta["cell_diameter"] = 30.0
-            for cell in list(session.cells):
-                session.delete(cell)
-            merged = truth.copy()
-            for track in sorted(tracks.values(), key=lambda t: -t.first):  # one daughter goes back as her mother
-                if track.parent and track.label == min(born.get(track.parent, [0])):
-                    merged[np.isin(merged, [track.parent])] = track.label
+    return reaches
+
+
+def with_rules(movie: CtcMovie, truth: Labels, model: str) -> tuple[Part, Session]:
+    """Rules alone, on true masks."""
+    known = known_divisions(movie, len(truth))
+    rows: list[Row] = []
+    for what, backwards in (("backwards", True), ("forwards", False)):
+        merged = truth.copy()
+        for division in sorted(known, key=lambda d: -d.frame):
+            one, *others = division.daughters
+            if backwards:
+                merged[merged == division.mother] = one
+            else:
+                merged[np.isin(merged, others)] = 0
+                merged[merged == one] = division.mother
+        with clicked(movie, truth, {}, model) as session:
             session.take_over(merged)
-        else:
-            session.run(direction="backward")
+            fits = meets if backwards else halves
+            # forwards, what descends from a daughter that nobody tracks has no track either
+            there = [d for d in known if backwards or (merged[d.frame - 1] > 0)[truth[d.frame - 1] == d.mother].any()]
+            rows.append(score(what, session, truth, there, fits))
+    return Part("From true masks", "What the rules can do with perfect masks.", rows), session
+
+
+def tracked(movie: CtcMovie, truth: Labels, model: str, backwards: bool) -> tuple[Part, Session]:
+    """Proposals from tracked masks."""
+    lives = seen(truth)
+    at = len(truth) - 1 if backwards else 0
+    clicks = {label: at for label, (first, last) in lives.items() if first <= at <= last}
+    with clicked(movie, truth, clicks, model) as session:
+        session.run(direction="backward" if backwards else "forward")
+        known = known_divisions(movie, len(truth))
         labels = session.labels[:]
-        proposals = session.proposals()
-    right = [p for p in proposals if any(fits(p, d, labels, truth) for d in known)]
-    found = [d for d in known if any(fits(p, d, labels, truth) for p in proposals)]
-    numbers = {
-        "true divisions": len(known),
-        "proposed": len(proposals),
-        "precision": len(right) / max(len(proposals), 1),
-        "recall": len(found) / max(len(known), 1),
-    }
-    print(f"{given.movie}, {len(truth)} frames, {'true masks' if given.truth else 'model ' + given.model}")
-    for name, value in numbers.items():
-        print(f"  {name:16} {value:.2f}" if isinstance(value, float) else f"  {name:16} {value}")
-    for p in proposals:
-        print(f"    frame {p.frame:3} cells {p.daughters} certainty {p.certainty:.2f} {'right' if p in right else '-'}")
-    if given.out:
-        given.out.write_text(json.dumps(numbers, indent=1))
+        if backwards:  # a daughter whose line is not there on the last frame was never clicked
+            reaches = reaches_end(movie, truth)
+            known = [d for d in known if sum(map(reaches, d.daughters)) > 1]
+            row = score("backwards", session, truth, known, meets)
+        else:  # only a mother that somebody tracks can be seen to divide
+            held = [set(np.unique(labels[d.frame - 1][truth[d.frame - 1] == d.mother]).tolist()) - {0} for d in known]
+            known = [d for d, cells in zip(known, held, strict=True) if cells]
+            row = score("forwards", session, truth, known, halves)
+    way = "back from the last frame" if backwards else "forward from the first frame"
+    note = f"{len(clicks)} cells, each clicked once, tracked {way} of {len(truth)}."
+    return Part(f"Tracked {way}", note, [row]), session
+
+
+def main() -> None:
+    """Measure and print."""
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("--movie", default=MOVIE)
+    ask.add_argument("--parts", default=",".join(PARTS))
+    ask.add_argument("--frames", type=int, default=0, help="first frames only; 0 for all")
+    ask.add_argument("--model", default="cell")
+    ask.add_argument("--out", type=Path, default=RESULTS)
+    given = ask.parse_args()
+    movie = find(given.movie)
+    truth = truth_of(movie, given.frames or len(movie.frames()))
+    command = f"python benchmarks/divisions.py {shlex.join(sys.argv[1:])}".strip()
+    report = Report(given.out / "divisions", "Division proposals", command, PARTS)
+    for name in given.parts.split(","):
+        if name == "rules":
+            part, session = with_rules(movie, truth, given.model)
+        else:
+            part, session = tracked(movie, truth, given.model, name == "back")
+        report.put(name, part, session)
 
 
 if __name__ == "__main__":
