@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from stub import FRAMES, HEIGHT, WIDTH, DiscEngine, again, disc, make, measured
 
-from napari_sam2.session import Refused, Session
+from napari_sam2.session import Refused, Session, writer
 
 WORD = struct.Struct("<4sii")
 
@@ -31,6 +31,7 @@ WORD = struct.Struct("<4sii")
 def work(session: Session, seed: int, say: int) -> None:
     """Act without end; after everything that is safe, say so: a tracked frame, or an action."""
     rng = random.Random(seed)
+    writer.IDLE_SECONDS = 0.0  # frames that were only noted are written at once, beside the actions
 
     def tell(kind: bytes, a: int, b: int) -> None:
         os.write(say, WORD.pack(kind, a, b))

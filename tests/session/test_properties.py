@@ -45,6 +45,12 @@ ACTIONS = st.one_of(
     st.tuples(st.just("unlock"), CELL, st.one_of(st.none(), FRAME)),
     st.tuples(st.just("describe"), CELL, st.text(max_size=5)),
     st.tuples(st.just("take_over"), PLACE, st.sampled_from(["none", "first", "all"])),
+    st.tuples(st.just("preview"), CELL, FRAME),
+    st.tuples(st.just("set_parent"), CELL, CELL),
+    st.tuples(st.just("set_options"), st.sampled_from([7.0, 9.0])),
+    st.tuples(st.just("accept"), st.booleans()),
+    st.tuples(st.just("reject")),
+    st.tuples(st.just("review")),
     st.tuples(st.just("undo")),
     st.tuples(st.just("redo")),
     st.tuples(st.just("settle")),
@@ -95,6 +101,19 @@ def act(s: Session, action: tuple[Any, ...]) -> None:
         s.take_over(labels, range(2, 5), args[1])
     elif verb in ("undo", "redo", "settle", "save"):
         getattr(s, verb)()
+    elif verb == "preview":
+        s.preview(args[1], [cell(args[0])])
+    elif verb == "set_parent":
+        s.set_parent(cell(args[0]), cell(args[1]))
+    elif verb == "set_options":
+        s.set_options(cell_diameter=args[0])
+    elif verb in ("accept", "reject"):
+        for proposal in s.proposals()[:1]:
+            getattr(s, verb)(proposal, **({"track": args[0]} if args else {}))
+    elif verb == "review":
+        for suspect in s.review()[:1]:
+            s.set_state(suspect.cell, (suspect.first, suspect.last + 1), "checked")
+            assert not [x for x in s.review([suspect.cell]) if suspect.first <= x.frame <= suspect.last]
     elif verb == "describe":
         s.describe(cell(args[0]), notes=args[1])
     else:
@@ -118,6 +137,8 @@ def test_undo_redo_save_and_open_are_exact(actions: list[tuple[Any, ...]]) -> No
             assert action[0] == "redo" or action[0] == "undo" or not (set(s.cells) - ids) & used, "a number came again"
             used |= set(s.cells)
             measured(s)
+            if action[0] == "settle":
+                measured(s, settled=True)
         final, steps = state(s), []
 
         # what a crash would leave opens as it is
@@ -138,6 +159,8 @@ def test_undo_redo_save_and_open_are_exact(actions: list[tuple[Any, ...]]) -> No
             s.redo()
             assert state(s) == steps.pop()
         assert state(s) == final
+        s.settle()
+        measured(s, settled=True)
         s.close()
         with again(path) as s:
             assert state(s) == final

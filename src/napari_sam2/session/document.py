@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from napari_sam2.session.errors import ReadOnlySession, Refused
 from napari_sam2.session.events import Changed
 from napari_sam2.session.journal import Journal, Line
 from napari_sam2.session.labels import LabelStore
+from napari_sam2.session.locking import OwnedLock
 from napari_sam2.session.shapes import shapes
 from napari_sam2.session.table import SHAPE, Table, differing, unpack_change
 from napari_sam2.session.writer import Writer
@@ -64,7 +64,7 @@ class Document:
         self.open_entry: int | None = None
         self.open_frames = 0
         self._step_of: dict[int, int] = {}
-        self.lock = threading.RLock()
+        self.lock = OwnedLock()
         self.writer = Writer(self)
 
     # what is there ------------------------------------------------------------------------------------------------

@@ -226,7 +226,13 @@ class LabelStore:
     @property
     def pending(self) -> list[int]:
         """Frames on which something is noted that is not in the zarr array yet."""
-        return sorted(self._notes)
+        with self._lock:
+            return sorted(self._notes)
+
+    def any_pending(self) -> int | None:
+        """Some pending frame; None where there is none."""
+        with self._lock:
+            return next(iter(self._notes), None)
 
     def oldest_pending_line(self) -> int | None:
         """The first line of the log that some frame does not contain yet."""

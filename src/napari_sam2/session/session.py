@@ -167,7 +167,8 @@ class Session(History, Tracking, Verbs):
     # saving -------------------------------------------------------------------------------------------------------
 
     def after_entry(self) -> None:
-        """Write the readable tables now and then; the log has everything already."""
+        """Write the readable tables now and then, and label frames when nothing else is done; the log has it all."""
+        self.document.writer.changed()
         if len(self.document.journal) - self._saved_at >= SAVE_EVERY:
             self.save()
 
@@ -195,14 +196,17 @@ class Session(History, Tracking, Verbs):
         """
         return settle_frames(self.document, seconds, progress)
 
-    def close(self, *, settle: bool = True, progress: Progress | None = None) -> None:
+    def close(self, *, settle: bool = True, seconds: float | None = None, progress: Progress | None = None) -> None:
         """Write what is pending, bring the files up to date and let go of the folder.
 
         Parameters
         ----------
         settle
-            Write pending label frames, so that other programs see them: some milliseconds for each frame that actions
-            on whole tracks have changed since they were written last. The session itself does not need it.
+            Write pending label frames, so that other programs see them. They are written beside whatever is done when
+            nothing else goes on, so only what was done last is left: some milliseconds a frame. The session itself does
+            not need it.
+        seconds
+            Stop writing them after this time; None writes all.
         progress
             As for `settle`; returning False leaves the rest pending.
         """
@@ -213,9 +217,10 @@ class Session(History, Tracking, Verbs):
             end_run(self)
             self.document.writer.flush()
             if settle:
-                settle_frames(self.document, None, progress, measure=False)
+                settle_frames(self.document, seconds, progress, measure=False)
             self.save()
         finally:
+            self.document.writer.stop()
             self.document.read_only = True
             self._engine = None
             self._close_movie()
