@@ -1,15 +1,17 @@
-"""How long a large session takes to act, open and save: ``python benchmarks/session.py [--frames N] [--cells N]``.
+"""How long a large session takes to act, answer, open and save: ``python benchmarks/session.py [--real]``.
 
 The masks come from a formula, so that only the session's own time is measured. Autosave is compared with the time that
-tracking takes, which ``--real`` measures with the bundled model on the same number of cells.
+tracking takes, which ``--real`` measures with the bundled model on the same number of cells. Results go to
+``benchmarks/results/session.json`` and ``.md``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
+import shlex
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,14 +22,21 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+if str(Path(__file__).resolve().parents[1]) not in sys.path:  # run as a script
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._book import Bar, Book, Part, Row
+from benchmarks._machine import REPOSITORY, machine
 from napari_sam2.session import Session, new_session, open_session
 from napari_sam2.session import run as session_run
 from napari_sam2.session.engine import EngineMaker
 from napari_sam2.tracking.plan import Segment
 from napari_sam2.tracking.prompts import PromptBook
 
-LIMIT_ACTION_MS, LIMIT_OPEN_S, LIMIT_AUTOSAVE = 50.0, 2.0, 0.05
-"""What is asked for: an action without inference, opening, and autosave as a share of tracking time."""
+LIMIT_ACTION_MS, LIMIT_OPEN_S, LIMIT_AUTOSAVE, LIMIT_ANSWER_S = 50.0, 2.0, 0.05, 1.0
+"""What is asked for: an action without inference, opening, autosave as a share of tracking time, and an answer about
+what deserves a look."""
+RESULTS = REPOSITORY / "benchmarks" / "results"
 
 
 class Blank:
@@ -136,7 +145,6 @@ def measure_actions(session: Session) -> dict[str, float]:
             session.settle()
         found[name] = float(np.median([r[0] for r in runs]))
         found[f"undo {name}"] = float(np.median([r[1] for r in runs]))
-    found["stale frames of all cells"] = timed(session.stale)
     return found
 
 
@@ -154,64 +162,107 @@ def real_tracking(cells: int, side: int) -> float:
     return float(np.median(np.diff(seen[1:]))) * 1e3
 
 
+def measure_writing(session: Session) -> dict[str, float]:
+    """Milliseconds that a tracked frame keeps tracking waiting, as the median over a whole run."""
+    clock: list[float] = []
+    busy: list[float] = []
+    write = session_run.write_frame
+
+    def timing(*args: Any) -> None:
+        began = time.perf_counter(), time.thread_time()
+        write(*args)
+        clock.append((time.perf_counter() - began[0]) * 1e3)
+        busy.append((time.thread_time() - began[1]) * 1e3)
+
+    session_run.write_frame = timing  # type: ignore[assignment]
+    try:
+        began = time.process_time()
+        done = session.run(direction="forward")
+        spent = time.process_time() - began
+    finally:
+        session_run.write_frame = write
+    return {
+        "frames tracked": done,
+        "tracking waits, ms a frame": float(np.median(clock)),
+        "of which computing, ms": float(np.median(busy)),
+        "processor with the thread that writes, ms a frame": spent * 1e3 / max(done, 1),
+    }
+
+
+def measure_answers(session: Session) -> dict[str, float]:
+    """Seconds until the session answers what the docks ask."""
+    return {
+        "review s": timed(session.review) / 1e3,
+        "proposals s": timed(session.proposals) / 1e3,
+        "stale frames of all cells, ms": timed(session.stale),
+        "masks to track, ms": timed(session.cost),
+    }
+
+
+def measure_folder(path: Path, movie: Any, frames: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Opening, actions, writing what is pending, closing."""
+    opened: list[Session] = []
+    make = cast(EngineMaker, Formula)
+    numbers = {"open s": timed(lambda: opened.append(open_session(path, movie, make_engine=make))) / 1e3}
+    session = opened[0]
+    actions = measure_actions(session)
+    session.delete(12)
+    pending = len(session.labels.pending)
+    numbers["write a pending frame, ms"] = timed(session.settle) / max(pending, 1)
+    session.undo()
+    numbers[f"close with {frames} pending frames, s"] = timed(session.close) / 1e3
+    numbers["MB on disk"] = sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) / 1e6
+    numbers["peak memory MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return numbers, actions
+
+
 def main() -> None:
-    """Measure, print a table, and write it as JSON."""
-    ask = argparse.ArgumentParser(description=__doc__)
+    """Measure, print a table, and write it."""
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--frames", type=int, default=5000)
     ask.add_argument("--cells", type=int, default=500)
     ask.add_argument("--side", type=int, default=1024, help="pixels of a frame's side")
     ask.add_argument("--real", action="store_true", help="measure tracking with the bundled model too")
     ask.add_argument("--tracking-ms", type=float, help="time of tracking a frame, where it is known")
-    ask.add_argument("--folder", type=Path, default=None)
-    ask.add_argument("--out", type=Path, default=None, help="JSON file for the numbers")
+    ask.add_argument("--folder", type=Path, default=None, help="where the session is made")
+    ask.add_argument("--out", type=Path, default=RESULTS)
     given = ask.parse_args()
+    command = f"python benchmarks/session.py {shlex.join(sys.argv[1:])}".strip()
+    began = time.perf_counter()
     folder = Path(tempfile.mkdtemp(dir=given.folder))
     movie, path = Blank(given.frames, given.side), folder / "large.sam2cells"
-    numbers: dict[str, float] = {}
     try:
         session = new_session(movie, path, model="formula", make_engine=cast(EngineMaker, Formula))
-        for y, x in places(given.cells, given.side):
-            session.add_click(None, 0, (y, x))
-        own: list[float] = []
-        write = session_run.write_frame
-
-        def timing(*args: Any) -> None:
-            own.append(timed(lambda: write(*args)))
-
-        session_run.write_frame = timing  # type: ignore[assignment]
-        done = session.run(direction="forward")
-        session_run.write_frame = write
-        numbers["frames tracked"] = done
-        numbers["autosave ms a frame"] = float(np.median(own))
+        with session.changed.blocked():
+            for y, x in places(given.cells, given.side):
+                session.add_click(None, 0, (y, x))
+        numbers = measure_writing(session) | measure_answers(session)
         numbers["close s"] = timed(session.close) / 1e3
-        opened: list[Session] = []
-        numbers["open s"] = (
-            timed(lambda: opened.append(open_session(path, movie, make_engine=cast(EngineMaker, Formula)))) / 1e3
-        )
-        session = opened[0]
-        actions = measure_actions(session)
-        session.delete(12)
-        numbers["settle ms a pending frame"] = timed(session.settle) / given.frames
-        session.undo()
-        session.settle()
-        session.close()
-        numbers["MB on disk"] = sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) / 1e6
-        numbers["peak memory MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        found, actions = measure_folder(path, movie, given.frames)
+        numbers |= found
     finally:
         shutil.rmtree(folder)
     tracking = real_tracking(given.cells, given.side) if given.real else given.tracking_ms
-    print(f"{given.cells} cells x {given.frames} frames of {given.side} x {given.side} px")
-    for name, value in numbers.items():
-        print(f"  {name:32} {value:10.2f}")
-    for name, value in actions.items():
-        print(f"  {name:32} {value:10.2f} ms{'' if value < LIMIT_ACTION_MS else '   over ' + str(LIMIT_ACTION_MS)}")
-    print(f"  opening under {LIMIT_OPEN_S} s: {numbers['open s'] < LIMIT_OPEN_S}")
+    slowest = max((name for name in actions if "stale" not in name), key=lambda name: actions[name])
+    bars = [
+        Bar(f"slowest action on one cell ({slowest})", actions[slowest], LIMIT_ACTION_MS, True, "ms"),
+        Bar("opening", numbers["open s"], LIMIT_OPEN_S, True, "s"),
+        Bar("review", numbers["review s"], LIMIT_ANSWER_S, True, "s"),
+        Bar("proposed divisions", numbers["proposals s"], LIMIT_ANSWER_S, True, "s"),
+    ]
     if tracking:
-        share = numbers["autosave ms a frame"] / tracking
-        numbers |= {"tracking ms a frame": tracking, "autosave share": share}
-        print(f"  autosave is {share:.2%} of {tracking:.0f} ms tracking a frame (limit {LIMIT_AUTOSAVE:.0%})")
-    if given.out:
-        given.out.write_text(json.dumps({"numbers": numbers, "actions": actions}, indent=1))
+        share = 100 * numbers["tracking waits, ms a frame"] / tracking
+        numbers["tracking, ms a frame"] = tracking
+        bars.append(Bar("autosave, of the time of tracking", share, 100 * LIMIT_AUTOSAVE, True, "%"))
+    rows: list[Row] = [{"what": name, "measured": float(value)} for name, value in numbers.items()]
+    rows += [{"what": f"{name}, ms", "measured": value} for name, value in actions.items()]
+    size = f"{given.cells} cells x {given.frames} frames of {given.side} x {given.side} px"
+    note = f"{size}; masks come from a formula. Each action and its undo three times, the median."
+    book = Book(given.out / "session", "The session at scale")
+    spent = time.perf_counter() - began
+    where = {"command": command, "machine": machine(), "model": None, "seconds": spent, "key": ""}
+    book.put("scale", Part(size, note, rows, bars), where, ("scale",))
+    print(book.markdown())
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from stub import FRAMES, disc, measured
+from stub import FRAMES, DiscEngine, disc, measured
 
-from napari_sam2.session import Session
+from napari_sam2.session import Session, new_session
 from napari_sam2.session.shapes import shapes
 
 
@@ -104,3 +106,94 @@ def test_no_frame_is_read_to_review(session: Session, monkeypatch: pytest.Monkey
     for name in ("read", "look"):
         monkeypatch.setattr(session.labels, name, lambda t: pytest.fail("a frame was read"))
     assert session.review() and session.proposals()
+
+
+def test_only_so_many_suspects_as_one_looks_at(session: Session) -> None:
+    labels = moving()
+    for t in (3, 5, 9):
+        labels[t] = 0
+        labels[t, disc(10, 12 + t, 7 + t / 10)] = 1
+    session.take_over(labels)
+    everything = session.review(most=None)
+    assert len(everything) == 2 and session.review(most=1) == everything[:1]
+    assert [s.doubt for s in everything] == sorted((s.doubt for s in everything), reverse=True)
+
+
+def dividing(frame: int = 6, other: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """A movie of a bright cell that divides, and labels in which its track lives on upon one half."""
+    labels = np.zeros((FRAMES, 40, 48), np.int32)
+    movie = np.random.default_rng(2).normal(100, 3, labels.shape)
+    for t in range(FRAMES):
+        if t < frame:
+            labels[t, disc(20, 24, 7)] = 1
+            movie[t][disc(20, 24, 7)] += 100
+        else:
+            labels[t, disc(20, 18 - (t - frame) / 2, 5)] = 1
+            movie[t][disc(20, 18 - (t - frame) / 2, 5)] += 100
+            if other:
+                movie[t][disc(20, 30 + (t - frame) / 2, 5)] += 100
+    return movie.clip(0, 255).astype(np.uint8), labels
+
+
+def proposed(path: Path, movie: np.ndarray, labels: np.ndarray) -> Session:
+    session = new_session(movie, path, model="discs", make_engine=DiscEngine)
+    session.take_over(labels)
+    return session
+
+
+def test_a_mother_that_lives_on_upon_one_daughter_is_proposed_and_made(tmp_path: Path) -> None:
+    with proposed(tmp_path / "one", *dividing()) as session:
+        (proposal,) = session.proposals()
+        assert (proposal.mother, proposal.frame, proposal.daughters) == (1, 6, (1, 1)) and proposal.place is not None
+        assert disc(20, 30)[round(proposal.place[0]), round(proposal.place[1])]  # where the other daughter is
+        assert "nobody tracks" in proposal.reason
+        steps = len(session.document.done)
+        one, two = session.accept(proposal)
+        assert len(session.document.done) == steps + 1
+        (division,) = session.lineage()
+        assert (division.mother, division.frame, division.daughters) == (1, 6, (one, two))
+        assert (session.labels[8] == two).any() and not (session.labels[8] == 1).any()
+        measured(session)
+        assert session.proposals() == []
+        session.undo()
+        assert session.proposals() == [proposal]
+        session.reject(proposal)
+        assert session.proposals() == []
+
+
+def test_a_cell_that_only_shrinks_is_not_proposed(tmp_path: Path) -> None:
+    with proposed(tmp_path / "one", *dividing(other=False)) as session:
+        assert session.proposals() == []
+
+
+def test_a_neighbour_that_nobody_clicked_is_no_daughter(tmp_path: Path) -> None:
+    movie, labels = dividing(other=False)
+    movie[:, disc(20, 36, 5)] = 200  # it was there before, too
+    with proposed(tmp_path / "one", movie, labels) as session:
+        assert session.proposals() == []
+
+
+def test_two_that_begin_where_one_was_are_its_daughters(session: Session) -> None:
+    labels = np.zeros((FRAMES, 40, 48), np.int32)
+    for t in range(FRAMES):
+        if t < 5:
+            labels[t, disc(20, 24, 7)] = 1
+        else:
+            labels[t, disc(20, 15 - t / 4, 5)], labels[t, disc(20, 33 + t / 4, 5)] = 2, 3
+    session.take_over(labels)
+    (proposal,) = session.proposals()
+    assert (proposal.mother, proposal.frame, proposal.daughters) == (1, 5, (2, 3))
+    assert session.accept(proposal, track=False) == [2, 3]
+    (division,) = session.lineage()
+    assert (division.mother, division.frame, division.daughters) == (1, 5, (2, 3)) and session.proposals() == []
+    measured(session)
+
+
+def test_cells_that_meet_and_part_have_not_divided(session: Session) -> None:
+    labels = np.zeros((FRAMES, 40, 48), np.int32)
+    for t in range(FRAMES):
+        away = abs(t - 5) * 1.5 + 2
+        labels[t, disc(20, 24 - away, 5)] = 1
+        labels[t, disc(20, 24 + away, 5) & (labels[t] == 0)] = 2
+    session.take_over(labels)
+    assert session.proposals() == []

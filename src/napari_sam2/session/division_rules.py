@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
@@ -136,7 +135,7 @@ def fit(before: float, one: float, other: float, off: float) -> float:
 def sharing(tracks: Tracks) -> list[Proposal]:
     """Pairs of tracks that share the pixels of one cell, and from some frame on are two."""
     found = []
-    for a, b in sorted(_close_pairs(tracks)):
+    for a, b in _close_pairs(tracks):
         first, second = tracks.area[a], tracks.area[b]
         both = (first > 0) & (second > 0)
         whole = 2 * np.sqrt(np.maximum(first + second, 1) / np.pi)
@@ -161,11 +160,12 @@ def _gain(area: FloatFrames, frame: int) -> int:
     return frame + int(growth.argmax()) if growth.max() > GAIN else frame
 
 
-def _close_pairs(tracks: Tracks) -> set[tuple[int, int]]:
+def _close_pairs(tracks: Tracks) -> list[tuple[int, int]]:
     """Pairs of rows whose centroids lie within one body on some frame."""
     from scipy.spatial import cKDTree
 
-    found: set[tuple[int, int]] = set()
+    count = len(tracks.cells)
+    found: list[npt.NDArray[np.int64]] = []
     could = (tracks.area > 0) & (tracks.touching >= SHARING_TOUCH) & tracks.free[:, None]
     for t in range(0, tracks.frames, LASTING - 1):
         there = np.flatnonzero(could[:, t])
@@ -176,9 +176,10 @@ def _close_pairs(tracks: Tracks) -> set[tuple[int, int]]:
         if len(near):
             a, b = near.T
             reach = ONE_BODY * 2 * np.sqrt((area[a] + area[b]) / np.pi)
-            close = near[np.hypot(*(place[a] - place[b]).T) <= reach]
-            found.update((int(there[i]), int(there[j])) for i, j in close)
-    return found
+            close = np.hypot(*(place[a] - place[b]).T) <= reach
+            found.append(there[a[close]] * count + there[b[close]])
+    pairs = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+    return [(int(pair // count), int(pair % count)) for pair in pairs]
 
 
 def _parting(apart: FloatFrames, both: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]) -> int | None:
@@ -196,6 +197,15 @@ def _parting(apart: FloatFrames, both: npt.NDArray[np.bool_], known: npt.NDArray
     return None
 
 
+def all_ahead(which: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Where something is true on this frame and the next ones, lastingly: (N, T) to (N, T + 1 - `LASTING`)."""
+    frames = which.shape[1] - LASTING + 1
+    out = which[:, :frames].copy()
+    for ahead in range(1, LASTING):
+        out &= which[:, ahead : ahead + frames]
+    return out
+
+
 def births(tracks: Tracks) -> dict[int, int]:
     """The frame on which each track without a mother really begins, by its place in the list.
 
@@ -205,7 +215,7 @@ def births(tracks: Tracks) -> dict[int, int]:
     found: dict[int, int] = {}
     if tracks.frames < LASTING:
         return found
-    lasting = np.asarray(sliding_window_view(tracks.area > 0, LASTING, axis=1).all(axis=2))
+    lasting = all_ahead(tracks.area > 0)
     for row in np.flatnonzero(tracks.free):
         area = tracks.area[row]
         for t in np.flatnonzero(lasting[row]).tolist():
@@ -218,10 +228,10 @@ def births(tracks: Tracks) -> dict[int, int]:
     return found
 
 
-def meeting(tracks: Tracks) -> list[Proposal]:
-    """Tracks that begin where another one shrinks: seen backwards, two that become one."""
+def meeting(tracks: Tracks, began: dict[int, int]) -> list[Proposal]:
+    """Tracks that begin (`births`) where another one shrinks: seen backwards, two that become one."""
     found = []
-    for born, frame in births(tracks).items():
+    for born, frame in began.items():
         before, now = tracks.area[:, frame - 1], tracks.area[:, frame]
         could = (before > 0) & (now > 0) & (tracks.stop > frame)
         could[born] = False
@@ -242,19 +252,19 @@ def meeting(tracks: Tracks) -> list[Proposal]:
     return found
 
 
-def two_births(tracks: Tracks) -> list[Proposal]:
+def two_births(tracks: Tracks, began: dict[int, int]) -> list[Proposal]:
     """Two tracks that begin together where another was: whatever becomes of that one, it has divided.
 
     Her mask may vanish, or live on upon one of the daughters.
     """
     found = []
-    began = births(tracks)
-    for a, first in began.items():
-        for b, second in began.items():
-            if a >= b or abs(first - second) >= LASTING:
-                continue
-            frame = min(first, second)
-            both = max(first, second)
+    rows = sorted(began, key=lambda row: (began[row], row))
+    for i, a in enumerate(rows):
+        for b in rows[i + 1 :]:
+            first, second = began[a], began[b]
+            if second - first >= LASTING:
+                break
+            frame, both = first, second
             before = tracks.area[:, frame - 1]
             middle = (tracks.y[[a, b], both].mean(), tracks.x[[a, b], both].mean())
             diameter = 2 * np.sqrt(np.maximum(before, 1) / np.pi)
@@ -282,7 +292,7 @@ def in_two(tracks: Tracks) -> list[Proposal]:
     apart = tracks.second >= SECOND_PART
     if tracks.frames <= LASTING:
         return found
-    lasting = sliding_window_view(apart[:, 1:], LASTING, axis=1).all(2)
+    lasting = all_ahead(apart[:, 1:])
     starts = lasting & ~apart[:, : lasting.shape[1]] & (tracks.area[:, : lasting.shape[1]] > 0)
     for row, before in zip(*np.nonzero(starts), strict=True):
         t, cell = int(before) + 1, tracks.cells[row]

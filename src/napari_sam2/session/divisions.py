@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.session.division_rules import LASTING, Proposal, Tracks, in_two, meeting, sharing, two_births
+from napari_sam2.session.division_rules import LASTING, Proposal, Tracks, births, in_two, meeting, sharing, two_births
 from napari_sam2.session.errors import Refused
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def find_divisions(session: Session) -> list[Proposal]:
     """
     tracks = Tracks.of(session)
     shared = sharing(tracks)
-    found = shared + two_births(tracks) + meeting(tracks) + session.sisters.find(tracks)
+    began = births(tracks)
+    found = shared + two_births(tracks, began) + meeting(tracks, began) + session.sisters.find(tracks)
     for proposal in in_two(tracks):
         # where two tracks share one cell's pixels, each may well be in pieces
         if not any(proposal.key in p.daughters and proposal.frame <= p.frame for p in shared):

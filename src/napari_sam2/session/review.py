@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.session.table import GIVEN, REVIEWS, STATES, Rows
+from napari_sam2.session.table import GIVEN, REVIEWS, ROW, STATES, Rows
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
 FloatFrames = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 
 CHECKED, SUSPECT = REVIEWS.index("checked"), REVIEWS.index("suspect")
 EXPECTED_ABSENT = tuple(STATES.index(name) for name in ("left", "dead", "divided"))
@@ -78,7 +79,10 @@ class Suspect:
 
 
 def find_suspects(
-    session: Session, cells: Iterable[int] | None = None, frames: tuple[int, int] | None = None
+    session: Session,
+    cells: Iterable[int] | None = None,
+    frames: tuple[int, int] | None = None,
+    most: int | None = None,
 ) -> list[Suspect]:
     """Rank what deserves a look.
 
@@ -88,6 +92,8 @@ def find_suspects(
         The session.
     cells, frames
         Which cells, and which range of frames; all when None.
+    most
+        So many at most, the most doubtful ones; all when None.
 
     Returns
     -------
@@ -101,19 +107,16 @@ def find_suspects(
     wanted = sorted(session.cells if cells is None else set(cells))
     first, stop = frames or (0, session.n_frames)
     usual = _usual(session)
-    found: list[Suspect] = []
+    parts = [_Part.empty()]
     for at in range(0, len(wanted), BLOCK):
-        part = wanted[at : at + BLOCK]
-        rows, lives = _records(session, part)
+        rows, lives = _records(session, wanted[at : at + BLOCK])
         doubts = evidence(rows, lives, usual)
         total = combined(doubts, rows)
         total[:, :first], total[:, stop:] = 0, 0
-        for i, a, b in _stretches(total >= LEAST):
-            frame = a + int(np.argmax(total[i, a:b]))
-            here = {name: float(value[i, frame]) for name, value in doubts.items()}
-            reasons = _reasons(here, rows[i], frame)
-            found.append(Suspect(part[i], frame, a, b - 1, float(total[i, frame]), reasons))
-    return sorted(found, key=lambda s: (-s.doubt, s.frame, s.cell))
+        parts.append(_Part.of(total, doubts, rows, at))
+    found = _Part.join(parts)
+    best = np.lexsort((found.row, found.frame, -found.doubt))[:most]
+    return [found.suspect(i, wanted[found.row[i]]) for i in best.tolist()]
 
 
 def doubt_of_frames(session: Session, cells: Sequence[int]) -> FloatFrames:
@@ -202,11 +205,71 @@ def _ramp(value: npt.NDArray[Any], none: float, full: float) -> FloatFrames:
     return np.clip((value - none) / (full - none), 0.0, 1.0).astype(np.float32)
 
 
-def _reasons(doubts: dict[str, float], rows: Rows, frame: int) -> tuple[str, ...]:
-    """The features that count on a frame, weightiest first, in words."""
-    row = rows[frame]
-    before = max(int(rows["area"][frame - 1]), 1) if frame else 1
-    change = row["area"] / before
+@dataclass(frozen=True)
+class _Part:
+    """Stretches of frames that deserve a look, (N,) each; what becomes suspects, or does not.
+
+    Parameters
+    ----------
+    row, first, stop, frame, doubt
+        Place of the cell, the stretch, where it is most doubtful, and how much.
+    evidence
+        (N, features) there, in the order of `WEIGHTS`.
+    records, before
+        Records of the table there, and areas on the frame before.
+    """
+
+    row: Ints
+    first: Ints
+    stop: Ints
+    frame: Ints
+    doubt: FloatFrames
+    evidence: FloatFrames
+    records: Rows
+    before: Ints
+
+    @classmethod
+    def empty(cls) -> _Part:
+        none = np.zeros(0, np.int64)
+        return cls(
+            *(none,) * 4, np.zeros(0, np.float32), np.zeros((0, len(WEIGHTS)), np.float32), np.zeros(0, ROW), none
+        )
+
+    @classmethod
+    def of(cls, total: FloatFrames, doubts: dict[str, FloatFrames], rows: Rows, offset: int) -> _Part:
+        """Find the stretches of some cells, whose first has the place `offset`."""
+        which = total >= LEAST
+        edges = np.diff(np.pad(which, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+        row, first = np.nonzero(edges == 1)
+        if not row.size:
+            return cls.empty()
+        stop = np.nonzero(edges == -1)[1]
+        at_row, at = np.nonzero(which)
+        stretch = np.repeat(np.arange(len(row)), stop - first)
+        value = total[at_row, at]
+        peak = np.maximum.reduceat(value, np.cumsum(stop - first) - (stop - first))
+        # the first frame of a stretch that is as doubtful as its most doubtful one
+        _, where = np.unique(stretch[value == peak[stretch]], return_index=True)
+        frame = at[value == peak[stretch]][where]
+        seen = np.stack([doubts[name][row, frame] for name in WEIGHTS], axis=1)
+        before = np.where(frame > 0, rows["area"][row, frame - 1], 0)
+        return cls(row + offset, first, stop, frame, peak, seen, rows[row, frame], before)
+
+    @classmethod
+    def join(cls, parts: Sequence[_Part]) -> _Part:
+        return cls(*(np.concatenate([getattr(part, name.name) for part in parts]) for name in fields(cls)))
+
+    def suspect(self, i: int, cell: int) -> Suspect:
+        """Put one in words."""
+        doubts = dict(zip(WEIGHTS, self.evidence[i].tolist(), strict=True))
+        reasons = _reasons(doubts, self.records[i], int(self.before[i]))
+        first, stop, frame = int(self.first[i]), int(self.stop[i]), int(self.frame[i])
+        return Suspect(cell, frame, first, stop - 1, float(self.doubt[i]), reasons)
+
+
+def _reasons(doubts: dict[str, float], row: Any, before: int) -> tuple[str, ...]:
+    """The features that count on a frame, weightiest first, in words; `before` is the area on the frame before."""
+    change = row["area"] / max(before, 1)
     words = {
         "score": f"the model is not sure that the cell is there (score {row['score']:.2f})",
         "iou": f"the model expects a poor mask (predicted IoU {row['iou']:.2f})",
@@ -221,11 +284,3 @@ def _reasons(doubts: dict[str, float], rows: Rows, frame: int) -> tuple[str, ...
     }
     ranked = sorted((name for name in doubts if doubts[name] > 0), key=lambda n: -WEIGHTS[n] * doubts[n])
     return tuple(words[name] for name in ranked)
-
-
-def _stretches(which: npt.NDArray[np.bool_]) -> list[tuple[int, int, int]]:
-    """Runs of true frames of (N, T): (row, first, one past the last)."""
-    edges = np.diff(np.pad(which, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    row, first = np.nonzero(edges == 1)
-    stop = np.nonzero(edges == -1)[1]
-    return list(zip(row.tolist(), first.tolist(), stop.tolist(), strict=True))

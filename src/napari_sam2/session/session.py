@@ -36,6 +36,10 @@ SAVE_EVERY = 200
 """Lines of the log after which the readable tables are written again; until then opening follows the log."""
 
 
+MOST_SUSPECTS = 1000
+"""Suspects that are handed out at once: nobody looks at more before something changes."""
+
+
 class Session(History, Tracking, Verbs):
     """A session on a movie; made by `new_session` and `open_session`, closed by ``close()`` or a ``with`` block.
 
@@ -148,9 +152,12 @@ class Session(History, Tracking, Verbs):
             return make_script(self, "masks.npz")[0]
         return save_script(self, path).read_text()
 
-    def review(self, cells: Iterable[int] | None = None) -> list[Suspect]:
-        """Cell-frames that deserve a look, most doubtful first, each with its reason; checked ones are left out."""
-        return find_suspects(self, cells)
+    def review(self, cells: Iterable[int] | None = None, most: int | None = MOST_SUSPECTS) -> list[Suspect]:
+        """Cell-frames that deserve a look, most doubtful first, each with its reason; checked ones are left out.
+
+        The most doubtful thousand; ``most=None`` gives all.
+        """
+        return find_suspects(self, cells, most=most)
 
     def proposals(self) -> list[Proposal]:
         """Divisions that the tracks suggest, most certain first; to be accepted with `accept`, or rejected."""

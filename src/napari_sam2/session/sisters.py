@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 from napari_sam2.session.division_rules import LASTING, LEAST, NEAR, SECOND_PART, SHRINK, Proposal, Tracks, fit
 
@@ -131,19 +130,21 @@ def halvings(tracks: Tracks) -> list[_Halving]:
     area, frames = tracks.area, tracks.frames
     if frames < 2 * LASTING:
         return []
-    windows = np.median(sliding_window_view(area, LASTING, axis=1), axis=2)
-    whole = sliding_window_view(area > 0, 2 * LASTING, axis=1).all(2)
-    before, after = windows[:, :-LASTING], windows[:, LASTING:]
-    share = np.where(whole, after / np.maximum(before, 1), 1.0)
-    at = LASTING + np.arange(share.shape[1])
-    step = area[:, at] / np.maximum(area[:, at - 1], 1)
-    diameter = 2 * np.sqrt(np.maximum(before, 1) / np.pi)
-    moved = np.hypot(tracks.y[:, at] - tracks.y[:, at - 1], tracks.x[:, at] - tracks.x[:, at - 1]) / diameter
-    fits = (share > HALVED[0]) & (share < HALVED[1]) & (step > HALVED[0]) & (step < SHRINK)
-    fits &= (moved > ASIDE) & (moved < NEAR) & (tracks.second[:, at] < SECOND_PART)
-    rows, columns = np.nonzero(fits)
+    fits = np.zeros(area.shape, bool)
+    inside = slice(LASTING, frames - LASTING + 1)
+    before, now = area[:, LASTING - 1 : frames - LASTING], area[:, inside]
+    fits[:, inside] = (now > HALVED[0] * before) & (now < SHRINK * before) & (tracks.second[:, inside] < SECOND_PART)
+    rows, at = np.nonzero(fits)  # few: the rest is asked of these alone
+    around = area[rows[:, None], at[:, None] + np.arange(-LASTING, LASTING)]
+    past, ahead = np.median(around[:, :LASTING], axis=1), np.median(around[:, LASTING:], axis=1)
+    share = ahead / np.maximum(past, 1)
+    step = around[:, LASTING] / np.maximum(around[:, LASTING - 1], 1)
+    diameter = 2 * np.sqrt(np.maximum(past, 1) / np.pi)
+    aside = tracks.y[rows, at] - tracks.y[rows, at - 1], tracks.x[rows, at] - tracks.x[rows, at - 1]
+    moved = np.hypot(*aside) / diameter
+    fit_too = (around > 0).all(axis=1) & (share > HALVED[0]) & (share < HALVED[1]) & (moved > ASIDE) & (moved < NEAR)
     clear = (1 - share) * (1 - step)
-    return [_Halving(int(r), int(at[c]), float(clear[r, c])) for r, c in zip(rows, columns, strict=True)]
+    return [_Halving(int(rows[i]), int(at[i]), float(clear[i])) for i in np.flatnonzero(fit_too)]
 
 
 def find_sister(

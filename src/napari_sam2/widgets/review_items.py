@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_sam2.session.divisions import Proposal, find_divisions
-from napari_sam2.session.review import Suspect, find_suspects
+from napari_sam2.session.review import Suspect
 from napari_sam2.widgets.runner import Job
 
 if TYPE_CHECKING:
@@ -68,5 +68,5 @@ def find_items(session: Session, job: Job) -> Iterator[Found]:
     """Find items; the session has measured everything that they go by while it wrote its frames."""
     found: list[Suspect | Proposal] = [*find_divisions(session)]
     if not job.stop.is_set():
-        found += find_suspects(session)
+        found += session.review()
         yield session, sorted((Item.of(one) for one in found), key=lambda i: (-i.weight, i.frame, i.cell))
