@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks._quality.truth import Truth
 
-#: Width in pixels of the rim around the field of interest, by data set; 0 for all others. Cells that lie in the rim with
-#: all their pixels are in no truth, and the challenge does not count them in results either
+#: Width in pixels of the rim around the field of interest, by data set; 0 for all others. Cells that lie in the rim
+#: with all their pixels are in no truth, and the challenge does not count them in results either
 #: (http://celltrackingchallenge.net/annotation-convention/).
 RIM = {
     **dict.fromkeys(("DIC-C2DH-HeLa", "Fluo-C2DL-Huh7", "Fluo-C2DL-MSC", "Fluo-N2DH-GOWT1", "PhC-C2DH-U373"), 50),
