@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.layers import Tracks
@@ -10,7 +12,7 @@ from views import fill
 
 from napari_sam2.widgets.desk import Desk
 from napari_sam2.widgets.lineage_panel import LineagePanel
-from napari_sam2.widgets.tracks import TracksBinding, track_data, tracks_of
+from napari_sam2.widgets.tracks import TracksBinding, track_data, tracks_of, why_no_tracks
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def test_the_layer_lies_over_the_labels(desk: Desk, binding: TracksBinding) -> N
     binding.show()
     (layer,) = layers(desk)
     assert np.allclose(layer.scale[-3:], (2.0, 0.5, 0.5))
-    assert layer.graph == {2: [1], 3: [1]}
+    assert layer.graph == {2: [1], 3: [1]} and desk.layers.tracks is layer
+    desk.viewer.layers["movie"].translate = (0.0, 3.0, 4.0)
+    assert np.allclose(layer.translate[-3:], (0.0, 3.0, 4.0))
     assert desk.viewer.layers.selection.active is not layer
 
 
@@ -88,3 +92,17 @@ def test_the_session_takes_its_tracks_along(desk: Desk, binding: TracksBinding) 
     binding.show()
     desk.close_session()
     assert layers(desk) == []
+
+
+def test_further_axes_are_filled_and_what_napari_cannot_show_is_said(
+    desk: Desk, binding: TracksBinding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = track_data(desk.session, "TCYX")
+    assert data.shape[1] == 5 and not data[:, 2].any() and data[0, 3:].tolist() == [10, 12]
+    assert why_no_tracks("TYX") is None and why_no_tracks("TCYX") is None
+    assert "single image" in (why_no_tracks("YX") or "") and "first axis" in (why_no_tracks("CTYX") or "")
+    said: list[str] = []
+    monkeypatch.setattr("napari_sam2.widgets.notify.info", said.append)
+    monkeypatch.setattr(desk.binding, "axes", replace(desk.binding.axes, letters="YX"))
+    binding.show()
+    assert said == [why_no_tracks("YX")] and not binding.shown and layers(desk) == []

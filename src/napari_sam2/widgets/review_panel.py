@@ -30,6 +30,7 @@ from napari_sam2.widgets.strip_panel import StripPanel
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.run_state import RunState
 
 
 class ReviewPanel(QWidget):
@@ -50,7 +51,7 @@ class ReviewPanel(QWidget):
         self._desk = desk
         self.queue = queue_of(desk)
         self.model = ReviewList(self.queue, self)
-        self._following = False
+        self._following = self._running = False
         self.list = self._make_list()
         self.told = QLabel()
         self.told.setWordWrap(True)
@@ -84,6 +85,7 @@ class ReviewPanel(QWidget):
             (self.queue.moved, self._on_moved),
             (self.queue.busy_changed, self._tell),
             (desk.session_changed, self._tell),
+            (desk.run_changed, self._on_run),
         )
         self._on_items()
 
@@ -165,6 +167,11 @@ class ReviewPanel(QWidget):
         if not self._following and item is not None and item != self.queue.at:
             self.queue.go(item)
 
+    def _on_run(self, state: RunState) -> None:
+        if state.busy != self._running:  # it is told of every frame
+            self._running = state.busy
+            self._tell()
+
     # what is shown ------------------------------------------------------------------------------------------------
 
     def _tell(self, _: object = None) -> None:
@@ -173,6 +180,8 @@ class ReviewPanel(QWidget):
         words = f"{number} to review" if number else "Nothing to review"
         if self._desk.session is None:
             words = "No session"
+        elif self._desk.run.busy:
+            words = f"{number} to review so far" if number else "Nothing to review so far"
         elif self.queue.busy:
             words = f"{number} to review, looking…" if number else "Looking…"
         self.count.setText(words)

@@ -19,11 +19,16 @@ from napari_sam2.widgets.runner import Job
 if TYPE_CHECKING:
     from napari_sam2.session.events import Changed
     from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.run_state import RunState
 
 SOONEST = 0.5
 """Seconds after a change before the queue is computed anew."""
 REST = 3.0
 """Times as long as the last round took until the next."""
+
+
+RUN_PAUSE = 10.0
+"""Seconds between two rounds while tracking runs: the list should not change under the user's hands."""
 
 
 class ReviewQueue:
@@ -186,9 +191,10 @@ class ReviewQueue:
     def _on_change(self, changed: Changed) -> None:
         self._soon(self._pause)
 
-    def _on_run(self, _: object) -> None:
+    def _on_run(self, state: RunState) -> None:
         # what had to wait for the end of a run
-        if self._stale:
+        if self._stale and not state.busy:
+            self._waits = False
             self._soon(self._pause)
 
     def _soon(self, seconds: float) -> None:
@@ -196,6 +202,8 @@ class ReviewQueue:
         self._stale = True
         if self._wanted and not self._waits and self._job is None and desk is not None and desk.session is not None:
             self._waits = True
+            if desk.run.busy and self._items:
+                seconds = max(seconds, RUN_PAUSE)
             desk.runner.call_later(seconds, f"review {id(self)}", self._begin)
 
     def _begin(self) -> None:
@@ -203,8 +211,6 @@ class ReviewQueue:
         desk = self._desk_ref()
         if desk is None or desk.session is None or self._job is not None:
             return
-        if desk.run.busy and self._items:
-            return  # while labels stream in, the list stays as it is; the end of the run brings it up to date
         session = desk.session
         self._stale = False
         self._began = time.monotonic()

@@ -11,13 +11,16 @@ import numpy.typing as npt
 from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
+from napari_sam2.widgets import notify
+from napari_sam2.widgets.bound import TRANSFORM
 from napari_sam2.widgets.listen import listen
 
 if TYPE_CHECKING:
-    from napari.layers import Tracks
+    from napari.layers import Image, Tracks
 
     from napari_sam2.session import Session
     from napari_sam2.session.events import Changed
+    from napari_sam2.widgets.bound import Binding
     from napari_sam2.widgets.desk import Desk
 
 SOON = 0.3
@@ -26,13 +29,24 @@ REST = 10.0
 """Times as long as the last update took until the next: drawing long tracks takes napari a while."""
 
 
-def track_data(session: Session) -> tuple[npt.NDArray[np.float64], dict[int, list[int]]]:
+MOST_AXES = 4
+"""napari's Tracks layers have time, Y, X, and one axis more at most."""
+
+
+def track_data(session: Session, letters: str = "TYX") -> tuple[npt.NDArray[np.float64], dict[int, list[int]]]:
     """Paths and divisions of a session, as napari's Tracks layer takes them; from the table, without label images.
+
+    Parameters
+    ----------
+    session
+        The session.
+    letters
+        Axes of the image layer, as `image.Axes` has them; T first.
 
     Returns
     -------
-    data : float array (N, 4)
-        Cell, frame, y, x (pixels) of every cell on every frame that shows it, by cell and frame.
+    data : float array (N, 1 + axes)
+        Cell, frame, ..., y, x (pixels) of every cell on every frame that shows it, by cell and frame.
     graph : dict
         From a daughter to her mother, where both are in `data`.
     """
@@ -43,14 +57,25 @@ def track_data(session: Session) -> tuple[npt.NDArray[np.float64], dict[int, lis
         at = np.flatnonzero(rows["area"])
         if at.size:
             there.add(cell)
-            parts.append(np.stack([np.full(at.size, cell, float), at.astype(float), rows["y"][at], rows["x"][at]], 1))
-    data = np.concatenate(parts) if parts else np.zeros((0, 4))
+            part = np.zeros((at.size, 1 + len(letters)))
+            part[:, 0], part[:, 1], part[:, -2], part[:, -1] = cell, at, rows["y"][at], rows["x"][at]
+            parts.append(part)
+    data = np.concatenate(parts) if parts else np.zeros((0, 1 + len(letters)))
     graph = {
         cell: [record.parent]
         for cell, record in sorted(dict(document.cells).items())
         if record.parent in there and cell in there and record.parent is not None
     }
     return data, graph
+
+
+def why_no_tracks(letters: str) -> str | None:
+    """Why a movie with these axes has no Tracks layer; None where it can have one."""
+    if "T" not in letters:
+        return "A single image has no tracks."
+    if letters[0] != "T" or len(letters) > MOST_AXES:
+        return "napari shows tracks only where time is the first axis, and one axis at most comes between it and Y, X."
+    return None
 
 
 class TracksBinding(QObject):
@@ -73,6 +98,7 @@ class TracksBinding(QObject):
         super().__init__()
         self._desk_ref = weakref.ref(desk)  # kept by the desk, not the other way round
         self._layer: Tracks | None = None
+        self._image: Image | None = None
         self._wanted = False
         self._pause = SOON
         self._timer = QTimer(self)
@@ -97,6 +123,13 @@ class TracksBinding(QObject):
 
     def show(self, on: bool = True) -> None:
         """Show the tracks, or take the layer out."""
+        desk = self._desk_ref()
+        binding = None if desk is None else desk.binding
+        why = None if binding is None else why_no_tracks(binding.axes.letters)
+        if on and why is not None:
+            notify.info(why)
+            self.shown_changed.emit(False)
+            return
         if on == self._wanted:
             return
         self._wanted = on
@@ -112,44 +145,64 @@ class TracksBinding(QObject):
         if desk is None or not self._wanted:
             return
         began = time.monotonic()
-        data, graph = (np.zeros((0, 4)), {}) if desk.session is None else track_data(desk.session)
+        binding = desk.binding
+        possible = binding is not None and why_no_tracks(binding.axes.letters) is None
+        if binding is None or not possible:
+            self._remove()
+            return
+        data, graph = track_data(binding.session, binding.axes.letters)
         if not len(data):
             self._remove()
         elif self._layer is None:
-            self._add(desk, data, graph)
+            self._add(desk, binding, data, graph)
         else:
             set_tracks(self._layer, data, graph)
         self._pause = max(SOON, REST * (time.monotonic() - began))
 
-    def _add(self, desk: Desk, data: npt.NDArray[np.float64], graph: dict[int, list[int]]) -> None:
-        like = None if desk.layers is None else desk.layers.labels
-        placed: dict[str, Any] = {}
-        if like is not None:
-            placed = {name: getattr(like, name) for name in ("scale", "translate", "units", "axis_labels")}
+    def _add(self, desk: Desk, binding: Binding, data: npt.NDArray[np.float64], graph: dict[int, list[int]]) -> None:
+        image = binding.layers.image
+        placed = {} if image is None else {name: getattr(image, name) for name in TRANSFORM}
         active = desk.viewer.layers.selection.active
         layer = desk.viewer.add_tracks(
             data,
             graph=graph,
-            name="Cell tracks",
+            name="Cell tracks" if image is None else f"{image.name} tracks",
             tail_length=10,
             head_length=0,
             tail_width=3,
             colormaps_dict={"track_id": CellColours(desk)},
             **placed,
         )
-        self._layer = layer
+        self._layer = binding.layers.tracks = layer
+        if image is not None:
+            self._image = image
+            for name in TRANSFORM:
+                getattr(image.events, name).connect(self._follow_image)
         if active is not None:
             desk.viewer.layers.selection.active = active  # clicks go on meaning what they meant
 
+    def _follow_image(self, event: Any) -> None:
+        if self._layer is not None:
+            setattr(self._layer, event.type, getattr(event.source, event.type))
+
+    def _let_go(self) -> Tracks | None:
+        """Forget the layer; returns it."""
+        layer, self._layer = self._layer, None
+        image, self._image = self._image, None
+        if image is not None:
+            for name in TRANSFORM:
+                getattr(image.events, name).disconnect(self._follow_image)
+        return layer
+
     def _remove(self) -> None:
-        desk, layer, self._layer = self._desk_ref(), self._layer, None
+        desk, layer = self._desk_ref(), self._let_go()
         if desk is not None and layer is not None and layer in desk.viewer.layers:
             desk.viewer.layers.remove(layer)
 
     def _on_removed(self, event: Any) -> None:
         """The user has taken the layer out."""
         if self._layer is not None and event.value is self._layer:
-            self._layer = None
+            self._let_go()
             self._wanted = False
             self.shown_changed.emit(False)
 
