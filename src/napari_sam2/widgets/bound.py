@@ -93,7 +93,7 @@ class Binding:
                 np.empty((0, len(self.axes.letters))),
                 ndim=len(self.axes.letters),
                 name=f"{self._name} clicks",
-                size=max(2.0, max(self.axes.shape[-2:]) / 60),
+                size=max(2.0, max(self.axes.shape[-2:]) / 25),
                 symbol="cross",
                 face_color=ON[0],
                 border_width=0,
