@@ -2,7 +2,7 @@
 
 A real window is opened, and real mouse and key events tell the story of the tutorial on a sample movie: open, click,
 track, correct, divide, review, save. Pictures without a window (kinds of synthetic movies, the demo) are made first.
-``--only NAME`` writes the pictures whose names contain NAME; the story is told up to the last of them.
+``--only NAME,NAME`` makes these alone; the story is told up to the last of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def at_home_nowhere(folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="part of the names of the pictures wanted")
+    parser.add_argument("--only", default="", help="names of pictures, with commas")
     parser.add_argument("--out", type=Path, default=DOCS / "pictures")
     parser.add_argument("--no-window", action="store_true", help="only pictures that need none")
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 800), help="of the window")
@@ -41,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from tools.album import Album
         from tools.without_window import take_all
 
-        album = Album(given.out, given.only)
+        album = Album(given.out, [name for name in given.only.split(",") if name])
         take_all(album)
-        if not given.no_window:
+        if not given.no_window and not album.complete:
             from tools.story import tell
 
             tell(album, tuple(given.size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,11 @@ class Album:
     folder
         Where to.
     only
-        Part of the names of the pictures that are wanted; empty for all.
+        Names of the pictures that are wanted; all when empty.
     """
 
-    def __init__(self, folder: Path, only: str = "") -> None:
-        self.folder, self.only = folder, only
+    def __init__(self, folder: Path, only: Sequence[str] = ()) -> None:
+        self.folder, self.only = folder, frozenset(only)
         self.taken: dict[str, int] = {}
 
     @property
@@ -36,7 +37,12 @@ class Album:
 
     def wants(self, name: str) -> bool:
         """Whether a picture is to be written."""
-        return self.only in name
+        return not self.only or name in self.only
+
+    @property
+    def complete(self) -> bool:
+        """Whether all pictures that were named are there."""
+        return bool(self.only) and self.only <= set(self.taken)
 
     def put(self, name: str, picture: npt.NDArray[np.uint8] | Any) -> None:
         """Write an array (Y, X, 3 or 4), or a pillow image, as ``NAME.png``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ CELLS = 12
 PATIENCE = 600.0
 """Seconds that anything may take at most; a slow computer is no reason for a wrong picture."""
 Place = tuple[int, float, float]
+
+
+class EnoughError(Exception):
+    """All pictures that were wanted are taken."""
 
 
 class Story:
@@ -137,6 +142,8 @@ class Story:
         """Take a picture of the window."""
         self.wait(0.5)
         self.album.put(name, self.viewer.screenshot(canvas_only=False, flash=False))
+        if self.album.complete:
+            raise EnoughError
 
     # where to click, from the truth -------------------------------------------------------------------------------
 
@@ -178,7 +185,8 @@ def tell(album: Album, size: tuple[int, int]) -> None:
     began = time.monotonic()
     story = Story(album, size)
     try:
-        _tell(story)
+        with suppress(EnoughError):
+            _tell(story)
         print(f"{story.clicks} clicks and {story.keys} keys, {time.monotonic() - began:.0f} s")
     finally:
         story.desk.close()
