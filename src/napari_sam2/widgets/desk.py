@@ -80,6 +80,8 @@ class Desk(Acting, Opening, Prompting, Tasks, View):
         How much there is to track in the active session.
     opening_changed : Signal of str
         What is being opened; empty for nothing.
+    ended : Signal
+        The desk is closed; keys and bars that belong to it are to be taken back.
     confirm
         Asks the user a question that is answered by yes or no; the main dock puts a dialog here.
     """
@@ -92,6 +94,7 @@ class Desk(Acting, Opening, Prompting, Tasks, View):
     mode_changed = Signal()
     needs_changed = Signal(object)
     opening_changed = Signal(str)
+    ended = Signal()
 
     def __init__(self, viewer: Any, runner: Runner | None = None) -> None:
         self.viewer = viewer
@@ -252,6 +255,7 @@ class Desk(Acting, Opening, Prompting, Tasks, View):
         self.viewer.dims.events.point.disconnect(self._dims_moved)
         self.runner.close()
         _desks.pop(id(self.viewer), None)
+        self.ended.emit()
 
 
 def _nothing(verb: str) -> Changed:

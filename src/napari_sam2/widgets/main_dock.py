@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
@@ -60,7 +61,6 @@ class MainDock(QWidget):
         preferences.apply(preferences.read())
         self.desk: Desk = desk_of(viewer)
         self.setObjectName("napari-sam2-main")
-        self._watched: QWidget | None = None
         self.image = ImagePanel(self.desk)
         self.prompts = PromptsPanel(self.desk)
         self.track = TrackPanel(self.desk)
@@ -75,10 +75,10 @@ class MainDock(QWidget):
         self.saved.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.folding = QCollapsible("Image and model")
         self._build()
-        self.desk.confirm = self._confirm
+        self.desk.confirm = _asking(self)
         self.activity = Activity(self.desk)
         self.keys = DockKeys(self.desk, self)
-        listen(self, (self.desk.session_changed, self._session_changed))
+        listen(self, (self.desk.session_changed, self._session_changed), (self.desk.ended, self.leave))
         self._session_changed()
         self._placed = False
 
@@ -131,10 +131,6 @@ class MainDock(QWidget):
             self.saved.setText(f"Saved by itself in {session.path}")
         self.saved.setToolTip(f"Every step is saved at once, in\n{session.path}")
 
-    def _confirm(self, text: str) -> bool:
-        box = QMessageBox.StandardButton
-        return QMessageBox.question(self, "SAM 2 Cell Tracker", text, box.Yes | box.No, box.No) == box.Yes
-
     # the window ---------------------------------------------------------------------------------------------------
 
     def showEvent(self, event: Any) -> None:  # noqa: N802 -- Qt's name
@@ -158,9 +154,22 @@ class MainDock(QWidget):
 
     def _watch(self) -> None:
         window = main_window_of(self)
-        if window is not None and window is not self._watched:
-            self._watched = window
+        if window is not None:
             watch_window(window, self.desk)
+
+
+def _asking(dock: QWidget) -> Callable[[str], bool]:
+    """What asks the user; without a dock the answer is no."""
+    known = weakref.ref(dock)
+
+    def ask(text: str) -> bool:
+        parent = known()
+        if parent is None:
+            return False
+        box = QMessageBox.StandardButton
+        return bool(QMessageBox.question(parent, "SAM 2 Cell Tracker", text, box.Yes | box.No, box.No) == box.Yes)
+
+    return ask
 
 
 def main_window_of(widget: QWidget) -> QWidget | None:
@@ -198,16 +207,19 @@ class _Watcher(QObject):
 
     def __init__(self, desk: Desk, window: QWidget) -> None:
         super().__init__(window)
-        self._desk = desk
+        self._desk = weakref.ref(desk)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 -- Qt's name
         if event is not None and event.type() == QEvent.Type.Hide and isinstance(watched, QWidget):
-            self._desk.runner.call_later(0.2, "window", lambda: self._look(watched))
+            desk = self._desk()
+            if desk is not None and not desk.closed:
+                desk.runner.call_later(0.2, "window", lambda: self._look(watched))
         return False
 
     def _look(self, window: QWidget) -> None:
-        if not window.isVisible() and not window.isMinimized():
-            self._desk.close()
+        desk = self._desk()
+        if desk is not None and not window.isVisible() and not window.isMinimized():
+            desk.close()
 
 
 class _Tabs(QTabWidget):
