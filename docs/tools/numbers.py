@@ -53,10 +53,9 @@ def models() -> str:
         "the same",
         "–",
     ]
-    note = (
-        "Time a frame: a field of 1024² pixels, cells in windows. Published networks were timed with random weights "
-        "of their shapes, which does not change the time."
-    )
+    note = "Time a frame: a field of 1024² pixels, cells in windows."
+    if set(speeds) - {"cell"}:
+        note += " Published networks were timed with random weights of their shapes, which does not change the time."
     return f"{table(head, [*rows, older, own])}\n\n{note}"
 
 
