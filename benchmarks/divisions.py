@@ -77,6 +77,9 @@ def meets(proposal: Proposal, division: Known, labels: Labels, truth: Labels) ->
     start = max(division.frame, proposal.frame)
     later = range(start, min(start + 2, len(truth)))
     first, second = (under(labels, truth, cell, later) for cell in proposal.daughters)
+    if proposal.place is not None:
+        y, x = (round(v) for v in proposal.place)
+        second = {int(truth[t][y, x]) for t in later}
     return any(a in first and b in second for a in division.daughters for b in division.daughters if a != b)
 
 

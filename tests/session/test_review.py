@@ -197,3 +197,18 @@ def test_cells_that_meet_and_part_have_not_divided(session: Session) -> None:
         labels[t, disc(20, 24 + away, 5) & (labels[t] == 0)] = 2
     session.take_over(labels)
     assert session.proposals() == []
+
+
+def test_a_daughter_whose_track_was_lost_on_its_way_back_is_found(tmp_path: Path) -> None:
+    movie, labels = dividing()
+    for t in range(9, FRAMES):
+        labels[t, disc(20, 30 + (t - 6) / 2, 5)] = 2
+    with proposed(tmp_path / "one", movie, labels) as session:
+        (proposal,) = session.proposals()
+        assert (proposal.mother, proposal.frame, proposal.daughters, proposal.place) == (1, 6, (1, 2), None)
+        one, two = session.accept(proposal, track=False)
+        (division,) = session.lineage()
+        assert (division.frame, set(division.daughters)) == (6, {one, two}) and 2 in division.daughters
+        session.run()
+        assert (session.labels[7] == 2).any()  # followed back to its birth
+        measured(session)

@@ -206,32 +206,33 @@ def all_ahead(which: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return out
 
 
-def births(tracks: Tracks) -> dict[int, int]:
-    """The frame on which each track without a mother really begins, by its place in the list.
+def births(tracks: Tracks) -> list[tuple[int, int]]:
+    """Frames on which tracks without a mother begin, or come back: (place in the list, frame).
 
-    From then on it is there, before it was not, or only in shreds. Tracks that are there from the first frame on, or
-    come and go, are left out.
+    From then on the cell is there lastingly, and before it was lastingly not, or only in shreds: two tracks that were
+    followed back onto their mother share her, and one of them has next to nothing of her pixels. What such a track
+    found further back does not matter.
     """
-    found: dict[int, int] = {}
+    found: list[tuple[int, int]] = []
     if tracks.frames < LASTING:
         return found
-    lasting = all_ahead(tracks.area > 0)
-    for row in np.flatnonzero(tracks.free):
+    there = tracks.area > 0
+    begins = all_ahead(there)
+    begins[:, 1:] &= tracks.area[:, : begins.shape[1] - 1] < BODY * tracks.area[:, 1 : begins.shape[1]]
+    begins[:, 0] = False
+    for row, t in zip(*(part.tolist() for part in np.nonzero(begins & tracks.free[:, None])), strict=True):
         area = tracks.area[row]
-        for t in np.flatnonzero(lasting[row]).tolist():
-            usual = float(np.median(area[t : t + 2 * LASTING]))
-            if area[t] < BODY * usual:
-                continue
-            if t > 0 and (area[:t] < SHRED * usual).mean() > 0.7 and area[t - 1] < SHRED * usual:
-                found[int(row)] = int(t)
-            break
+        usual = float(np.median(area[t : t + 2 * LASTING]))
+        before = area[max(0, t - LASTING) : t]
+        if area[t] >= BODY * usual and (before < SHRED * usual).all():
+            found.append((row, t))
     return found
 
 
-def meeting(tracks: Tracks, began: dict[int, int]) -> list[Proposal]:
+def meeting(tracks: Tracks, began: list[tuple[int, int]]) -> list[Proposal]:
     """Tracks that begin (`births`) where another one shrinks: seen backwards, two that become one."""
     found = []
-    for born, frame in began.items():
+    for born, frame in began:
         before, now = tracks.area[:, frame - 1], tracks.area[:, frame]
         could = (before > 0) & (now > 0) & (tracks.stop > frame)
         could[born] = False
@@ -252,18 +253,19 @@ def meeting(tracks: Tracks, began: dict[int, int]) -> list[Proposal]:
     return found
 
 
-def two_births(tracks: Tracks, began: dict[int, int]) -> list[Proposal]:
+def two_births(tracks: Tracks, began: list[tuple[int, int]]) -> list[Proposal]:
     """Two tracks that begin together where another was: whatever becomes of that one, it has divided.
 
     Her mask may vanish, or live on upon one of the daughters.
     """
     found = []
-    rows = sorted(began, key=lambda row: (began[row], row))
-    for i, a in enumerate(rows):
-        for b in rows[i + 1 :]:
-            first, second = began[a], began[b]
+    ordered = sorted(began, key=lambda one: (one[1], one[0]))
+    for i, (a, first) in enumerate(ordered):
+        for b, second in ordered[i + 1 :]:
             if second - first >= LASTING:
                 break
+            if a == b:
+                continue
             frame, both = first, second
             before = tracks.area[:, frame - 1]
             middle = (tracks.y[[a, b], both].mean(), tracks.x[[a, b], both].mean())

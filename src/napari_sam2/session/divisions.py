@@ -24,7 +24,7 @@ def find_divisions(session: Session) -> list[Proposal]:
     tracks = Tracks.of(session)
     shared = sharing(tracks)
     began = births(tracks)
-    found = shared + two_births(tracks, began) + meeting(tracks, began) + session.sisters.find(tracks)
+    found = shared + two_births(tracks, began) + meeting(tracks, began) + session.sisters.find(tracks, began)
     for proposal in in_two(tracks):
         # where two tracks share one cell's pixels, each may well be in pieces
         if not any(proposal.key in p.daughters and proposal.frame <= p.frame for p in shared):

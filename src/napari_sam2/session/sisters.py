@@ -8,7 +8,7 @@ the mother was on the frame before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +35,8 @@ ALREADY = 0.4
 """Share of the other half that may have been another, unclicked cell on the frame before."""
 JOINED = 0.25
 """What counts of the certainty where no gap is between the two halves."""
+FOUND_AGAIN = 6
+"""Frames within which a track that begins at the other half's place is the other half's."""
 SMOOTH = 0.06
 """How far the picture is smoothed before, in the mother's diameters: cells with a texture become one patch."""
 MOST = 60
@@ -64,8 +66,11 @@ class Sisters:
         self._session = session
         self._known: dict[tuple[int, ...], Proposal | None] = {}
 
-    def find(self, tracks: Tracks) -> list[Proposal]:
-        """Propose divisions of which one daughter is not tracked; none where the movie is not at hand."""
+    def find(self, tracks: Tracks, began: list[tuple[int, int]]) -> list[Proposal]:
+        """Propose divisions of which one daughter is not tracked; none where the movie is not at hand.
+
+        Where a track begins (`births`) at her place a little later, it is hers.
+        """
         if self._session.movie is None:
             return []
         known: dict[tuple[int, ...], Proposal | None] = {}
@@ -79,7 +84,7 @@ class Sisters:
             if known[key] is not None:
                 taken.append((halving.row, halving.frame))
         self._known = known
-        return [p for p in known.values() if p is not None]
+        return [_followed(p, tracks, began) for p in known.values() if p is not None]
 
     def _key(self, cell: int, frame: int) -> tuple[int, ...]:
         """Stands for the masks that matter: those of the cell on the frame and before it."""
@@ -104,7 +109,7 @@ class Sisters:
         off = float(np.hypot(middle[0] - centre[0], middle[1] - centre[1]) / diameter)
         # where the two hang together over their whole width, the mask has rather lost half of its cell
         apart = 1 - min(1.0, contact / (2 * np.sqrt(size / np.pi)))
-        certainty = fit(area, float(tracks.area[row, t]), size, off) * (JOINED + (1 - JOINED) * apart)
+        certainty = fit(area, float(tracks.area[row, t]), size, off) * float(JOINED + (1 - JOINED) * apart)
         if certainty < LEAST:
             return None
         reason = f"cell {cell} halves on frame {t}, and beside it lies a cell that nobody tracks"
@@ -123,6 +128,19 @@ class Sisters:
         pairs = zip(movie.channels, movie.limits, strict=True)
         planes = [(raw[c][part].astype(np.float32) - low) / (high - low) for c, (low, high) in pairs]
         return np.mean(planes, axis=0), self._session.labels.look(frame)[part]
+
+
+def _followed(proposal: Proposal, tracks: Tracks, began: list[tuple[int, int]]) -> Proposal:
+    """The same division, with the track that was lost on its way back to it as the other daughter."""
+    assert proposal.place is not None and proposal.mother is not None
+    for row, frame in began:
+        if proposal.frame < frame < proposal.frame + FOUND_AGAIN and tracks.cells[row] != proposal.mother:
+            away = np.hypot(tracks.y[row, frame] - proposal.place[0], tracks.x[row, frame] - proposal.place[1])
+            if away < np.sqrt(tracks.area[row, frame] / np.pi):
+                other = tracks.cells[row]
+                reason = f"cell {proposal.mother} halves on frame {proposal.frame}; the other half becomes cell {other}"
+                return replace(proposal, daughters=(proposal.mother, other), place=None, reason=reason)
+    return proposal
 
 
 def halvings(tracks: Tracks) -> list[_Halving]:

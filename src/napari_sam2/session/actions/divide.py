@@ -146,7 +146,9 @@ def _begin(
         change.relabel(0, frame, {number: 0})
         change.rows([number], 0, empty(frame))
         change.cell(number, replace(document.cells[number], parent=mother, begin=frame))
-        anchor_here(change, number, frame, "divide")
+        there = np.flatnonzero(area(document, number)[frame:])
+        if there.size:  # where it was lost on its way back, it is tracked back to its birth from where it begins
+            anchor_here(change, number, frame + int(there[0]), "divide")
         return number
     number = change.new_cell(fresh.pop(0) if fresh else None, parent=mother, begin=frame)
     if isinstance(daughter, np.ndarray):
