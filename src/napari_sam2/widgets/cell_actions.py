@@ -112,7 +112,7 @@ def _divide(desk: Desk, session: Session, chosen: Chosen) -> None:
     else:
         # with one daughter the mother's own track goes on as the other; alone, her mask is in two parts
         pair = (mother, others[0] if others else mother)
-        desk.act("accept", Proposal(mother, chosen.frame, pair, 1.0, ""), track=False)
+        desk.act("accept", Proposal(mother, chosen.frame, pair, 1.0, ""))
 
 
 def _lock(desk: Desk, session: Session, chosen: Chosen) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SOON = 80
 """Milliseconds in which changes are gathered before the picture is painted again."""
 
+LEAST_HEIGHT = 96
+"""Of a view, in points: the numbers of the frames and a few rows."""
+
 
 class TimeView(QAbstractScrollArea):
     """A picture with a row for each cell and time from left to right; a click goes to that cell on that frame.
@@ -187,13 +190,16 @@ class TimeView(QAbstractScrollArea):
     def step_row(self, step: int) -> None:
         """Make rows higher or lower."""
         self.place.step_row(step)
+        current = self._desk.current
+        if current is not None and self.place.has(current):
+            self.place.show_cell(current)
         self._changed()
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(300, 8 * self.place.row + self.place.top)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
-        return QSize(120, 3 * self.place.row + self.place.top)
+        return QSize(120, LEAST_HEIGHT)
 
     # events -------------------------------------------------------------------------------------------------------
 
