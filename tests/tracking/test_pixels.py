@@ -1,0 +1,82 @@
+"""Frames as model pixels: any part is the part of the whole, and what is read ahead is the same."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from napari_sam2.network import normalise
+from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.movie import Movie
+from napari_sam2.tracking.pixels import FramePixels
+from napari_sam2.tracking.regions import Region
+
+from .small import Counting
+
+SHAPE = (70, 90)
+CPU = torch.device("cpu")
+
+
+def _frames(channels: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 1000, (4, channels, *SHAPE)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("scale", [0.4, 1.0, 1.7])
+def test_a_part_is_the_part_of_the_whole_frame(channels: int, scale: float) -> None:
+    movie = Movie(_frames(channels), limits=(100, 900))
+    geometry = Geometry.windowed(SHAPE, scale, 2)
+    image = torch.from_numpy(movie.frame(1)).permute(2, 0, 1)[None]
+    if geometry.model_shape != SHAPE:
+        image = F.interpolate(
+            image, size=geometry.model_shape, mode="bilinear", align_corners=False, antialias=scale < 1
+        )
+    rows, columns = geometry.padded_shape
+    whole = torch.zeros(3, rows + 64, columns + 64)  # two tokens of nothing around it
+    whole[:, 32 : 32 + image.shape[2], 32 : 32 + image.shape[3]] = normalise(image)[0]
+    pixels = FramePixels(movie, CPU)
+    for region in (Region(0, 0, *geometry.tokens), Region(0, 0, 2, 2), Region(1, 1, 1, 1), Region(-2, -1, 4, 4)):
+        (top, bottom), (left, right) = region.pixels
+        found = pixels.region(geometry, 1, region)
+        expected = whole[:, top + 32 : bottom + 32, left + 32 : right + 32]
+        torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
+    assert not pixels.region(geometry, 1, Region(geometry.tokens[0] + 1, 0, 1, 1)).any(), "outside there is nothing"
+
+
+def test_a_frame_is_read_ahead_in_the_background_once() -> None:
+    movie = Counting(_frames(1))
+    pixels = FramePixels(Movie(movie, limits=(100, 900)), CPU)
+    geometry = Geometry.windowed(SHAPE, 1.0, 2)
+    region = Region(0, 0, *geometry.tokens)
+    plain = FramePixels(Movie(_frames(1), limits=(100, 900)), CPU)
+    for frame in range(4):
+        found = pixels.region(geometry, frame, region)
+        pixels.read_ahead(frame + 1)  # the last is beyond the end
+        pixels.read_ahead(frame + 1)
+        assert torch.equal(found, plain.region(geometry, frame, region))
+    pixels.forget()
+    assert movie.reads == [0, 1, 2, 3]
+    assert not [t for t in threading.enumerate() if t.name.startswith("napari-sam2-reader")]
+
+
+class _Broken(Counting):
+    def __getitem__(self, index: Any) -> np.ndarray:
+        frame = super().__getitem__(index)
+        if self.reads[-1] == 2:
+            raise OSError("the disk is gone")
+        return frame
+
+
+def test_what_goes_wrong_while_reading_ahead_is_told_when_the_frame_is_needed() -> None:
+    pixels = FramePixels(Movie(_Broken(_frames(1)), limits=(100, 900)), CPU)
+    geometry = Geometry.windowed(SHAPE, 1.0, 2)
+    pixels.read_ahead(2)
+    pixels.region(geometry, 1, Region(0, 0, 2, 2))
+    with pytest.raises(OSError, match="the disk is gone"):
+        pixels.region(geometry, 2, Region(0, 0, 2, 2))
+    pixels.forget()
