@@ -21,6 +21,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DIST_VARIABLE = "NAPARI_SAM2_DIST"
 MOST_BYTES = 25_000_000
+INSTALLING = 3600.0
+"""Seconds after which an installation counts as hung; the gigabytes come over whatever line there is."""
 WEIGHTS = "napari_sam2/weights/data/cell.safetensors"
 
 pytestmark = pytest.mark.slow
@@ -183,9 +185,16 @@ viewer.close()
 def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the programs of a new environment, with the wheel, napari and a Qt in it."""
     folder = tmp_path_factory.mktemp("fresh") / "venv"
-    run(ROOT / ".ci" / "environment", folder, "torch", PYTHON=getattr(sys, "_base_executable", sys.executable))
+    run(
+        ROOT / ".ci" / "environment",
+        folder,
+        "torch",
+        PYTHON=getattr(sys, "_base_executable", sys.executable),
+        timeout=INSTALLING,
+    )
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    run(programs / "python", "-m", "pip", "install", "--quiet", f"{wheel}[gui]", "PyQt6")
+    wanted = (f"{wheel}[gui]", "PyQt6")
+    run(programs / "python", "-m", "pip", "install", "--quiet", "--no-compile", *wanted, timeout=INSTALLING)
     return programs
 
 
