@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,8 @@ class CellAction:
         """Do it; returns why not where it cannot be done."""
         why = self.refusal(desk, chosen)
         if why is None and desk.session is not None:
-            with desk.together():  # one step of the history, however many cells
+            # one step of the history, however many cells; a division is one by itself, and is tracked on beside it
+            with nullcontext() if self.name == "divide" else desk.together():
                 self.do(desk, desk.session, chosen)
         return why
 

@@ -204,6 +204,8 @@ class CellsTable(QWidget):
         words = f"{total} cells" if shown == total else f"{shown} of {total}"
         if len(self._order) > 1:
             words += f", {len(self._order)} chosen"
+        if not total:
+            words = "No cells yet"
         self.count.setText("No session" if self._desk.session is None else words)
 
     # doing --------------------------------------------------------------------------------------------------------

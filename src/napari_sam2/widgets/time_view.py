@@ -121,9 +121,7 @@ class TimeView(QAbstractScrollArea):
         self.viewport().update()
 
     def _on_current(self, cell: int | None) -> None:
-        if cell is not None and self.place.has(cell):
-            self.place.show_cell(cell)
-            self._set_bars()
+        self._show_current()
         self._describe()
         self.viewport().update()
 
@@ -190,10 +188,14 @@ class TimeView(QAbstractScrollArea):
     def step_row(self, step: int) -> None:
         """Make rows higher or lower."""
         self.place.step_row(step)
+        self._changed()
+        self._show_current()
+
+    def _show_current(self) -> None:
         current = self._desk.current
         if current is not None and self.place.has(current):
             self.place.show_cell(current)
-        self._changed()
+            self._set_bars()
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(300, 8 * self.place.row + self.place.top)
@@ -220,6 +222,7 @@ class TimeView(QAbstractScrollArea):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)
         self._changed()
+        self._show_current()
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         super().changeEvent(event)
