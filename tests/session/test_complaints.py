@@ -166,6 +166,15 @@ def test_8_one_click_can_be_taken_back_and_everything_undone(session: Session) -
     assert state(session) == tracked
 
 
+def test_a_run_is_estimated_before_it_is_begun(session: Session) -> None:
+    before = state(session)
+    found = session.estimate()
+    assert found.cell_frames == len(PLACES) * (FRAMES - 1) and found.seconds > 0 and found.device_bytes > 0
+    part = session.estimate(cells=[1], frames=(0, 4), direction="forward")
+    assert part.cell_frames == 3
+    assert state(session) == before
+
+
 def test_the_script_makes_the_same_labels(session: Session, weights: Path, tmp_path: Path) -> None:
     """Everything that was done, run by a fresh Python without anything but the script, its masks and the movie."""
     import subprocess

@@ -1,64 +1,167 @@
-"""A session that one thread opens and another closes: as the docks do it."""
+"""One thread tracks while another acts: what is refused, what is dropped, and that nothing is torn."""
 
 from __future__ import annotations
 
+import random
 import threading
-from pathlib import Path
+import time
+from collections.abc import Iterator
+from typing import Any
 
-from stub import again, make
+import pytest
+from stub import FRAMES, HEIGHT, WIDTH, again, disc, measured, state
+
+from napari_sam2.session import Refused, Session, writer
+
+PATIENCE = 60.0
 
 
-def test_a_session_opened_in_a_thread_is_let_go_of_by_another(tmp_path: Path) -> None:
-    made = []
-    thread = threading.Thread(target=lambda: made.append(make(tmp_path / "movie.sam2cells")))
+def test_a_click_and_its_mask_are_one_step(session: Session) -> None:
+    empty = state(session)
+    session.add_click(None, 3, (10, 12))
+    assert session.preview(3, [1]) == [1]
+    assert (session.labels[3] == 1).any() and not (session.labels[4] == 1).any()
+    assert len(session.document.done) == 1
+    assert session.undo() == "add_clicks" and state(session) == empty
+    session.redo()
+    assert (session.labels[3] == 1).any() and session.prompts(1) and not session.stale()
+    measured(session)
+
+
+def test_the_mask_of_an_earlier_click_joins_that_click(session: Session) -> None:
+    session.add_click(None, 3, (10, 12))
+    session.add_click(None, 5, (28, 12))  # while the first mask was still being computed
+    session.preview(3, [1])
+    session.preview(5, [2])
+    assert len(session.document.done) == 2
+    session.undo()
+    assert sorted(session.cells) == [1] and (session.labels[3] == 1).any() and not session.labels[5].any()
+    session.undo()
+    assert not session.cells and not session.labels[:].any()
+
+
+def test_a_run_can_join_the_step_before(session: Session) -> None:
+    session.add_click(None, 3, (10, 12))
+    session.run(join=True)
+    assert len(session.document.done) == 1 and (session.labels[:] == 1).any((1, 2)).all()
+    session.undo()
+    assert not session.cells and not session.labels[:].any()
+
+
+def test_a_mask_is_dropped_where_its_prompt_changed_meanwhile(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.add_click(None, 3, (10, 12))
+    run = session.engine.run
+
+    def meanwhile(*args: Any) -> Iterator[Any]:
+        results = list(run(*args))
+        monkeypatch.undo()
+        session.add_click(1, 3, (28, 30))  # as another thread might
+        yield from results
+
+    monkeypatch.setattr(session.engine, "run", meanwhile)
+    assert session.preview(3, [1]) == [] and not session.labels[3].any()
+    assert session.preview(3, [1]) == [1] and session.labels[3, 28, 30] == 1
+
+
+def test_a_run_in_another_thread_is_ended_at_once(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    session.add_click(None, 0, (10, 12))
+    computing, release = threading.Event(), threading.Event()
+    run = session.engine.run
+
+    def slow(*args: Any) -> Iterator[Any]:
+        for result in run(*args):
+            if result.frame == 4:
+                computing.set()
+                assert release.wait(PATIENCE)
+            yield result
+
+    monkeypatch.setattr(session.engine, "run", slow)
+    done: list[int] = []
+    thread = threading.Thread(target=lambda: done.extend(r.frame for r in session.track()))
     thread.start()
-    thread.join()
-    made[0].close()
-    with again(tmp_path / "movie.sam2cells") as session:
-        assert not session.document.read_only
+    assert computing.wait(PATIENCE)
+    with pytest.raises(Refused, match="tracking is running"):
+        session.delete(1)
+    session.stop_tracking()  # the network is still busy with frame 4
+    session.paint(1, 8, disc(30, 30))
+    painted = state(session)
+    release.set()
+    thread.join(PATIENCE)
+    assert done == [0, 1, 2, 3] and state(session) == painted
+    assert not (session.labels[4] == 1).any()
+    measured(session)
 
 
-def test_a_run_is_ended_from_another_thread_without_waiting_for_its_frame(tmp_path: Path) -> None:
-    with make(tmp_path / "movie.sam2cells") as session:
-        session.add_click(None, 0, (10, 12))
-        run = session.track()
-        next(run)
-        next(run)
+def test_acting_while_another_thread_tracks_tears_nothing(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "IDLE_SECONDS", 0.0)
+    rng = random.Random(11)
+    ended, faults = threading.Event(), []
+    for yx in ((10, 12), (28, 12), (18, 30)):
+        session.add_click(None, rng.randrange(FRAMES), yx)
+
+    def track() -> None:
+        while not ended.is_set():
+            try:
+                for _ in session.track(what=rng.choice(["needed", "all"])):
+                    time.sleep(0.0005)
+                    if ended.is_set():
+                        break
+                for cell in list(session.cells):
+                    for frame in list(session.prompts(cell)):
+                        session.preview(frame, [cell])
+            except Refused:
+                continue
+            except Exception as error:  # noqa: BLE001 -- told by the thread that asserts
+                faults.append(error)
+                return
+
+    def act() -> None:
+        cells = sorted(session.cells)
+        cell, frame = rng.choice(cells or [1]), rng.randrange(FRAMES)
+        place = rng.randrange(4, HEIGHT - 4), rng.randrange(4, WIDTH - 4)
+        [
+            lambda: session.add_click(None if len(cells) < 6 else cell, frame, place, force=True),
+            lambda: session.add_click(cell, frame, place, force=True),
+            lambda: session.paint(cell, frame, disc(*place), force=True),
+            lambda: session.delete(cell, force=True),
+            lambda: session.swap(cell, rng.choice(cells), frame, force=True),
+            lambda: session.divide(cell, frame, [place, disc(20, 20)], force=True),
+            session.undo,
+            session.undo,
+            session.redo,
+        ][rng.randrange(9)]()
+
+    thread = threading.Thread(target=track)
+    thread.start()
+    did = refused = 0
+    try:
+        for _ in range(120):
+            try:
+                if rng.random() < 0.7:
+                    session.stop_tracking()
+                act()
+                did += 1
+            except (Refused, ValueError):
+                refused += 1
+            # what the docks ask while it goes on
+            session.review()
+            session.proposals()
+            session.stale()
+            session.lineage()
+            time.sleep(rng.random() * 0.01)
+    finally:
+        ended.set()
         session.stop_tracking()
-        session.add_click(None, 5, (30, 12))  # free at once
-        assert list(run) == [] and (session.labels[1] == 1).any() and not (session.labels[2] == 1).any()
-        session.undo()
-        assert session.undo() == "track" and not session.labels[1].any()
-
-
-def test_previews_join_the_steps_of_their_clicks(tmp_path: Path) -> None:
-    with make(tmp_path / "movie.sam2cells") as session:
-        first = session.add_click(None, 0, (10, 12))
-        second = session.add_click(None, 0, (30, 12))
-        assert session.preview(0, [first]) == [first] and session.preview(0, [second]) == [second]
-        assert session.preview(0, [first]) == [], "it is as it should be"
-        assert (session.labels[0] == first).any() and (session.labels[0] == second).any()
-        session.undo()
-        assert (session.labels[0] == first).any() and not (session.labels[0] == second).any()
-        session.undo()
-        assert not session.labels[0].any() and session.can_undo is None and not session.cells
-    with again(tmp_path / "movie.sam2cells") as session:
-        assert not session.labels[0].any()
-        session.redo()
-        session.redo()
-        assert (session.labels[0] == first).any() and (session.labels[0] == second).any()
-
-
-def test_a_preview_of_what_was_taken_back_is_dropped(tmp_path: Path) -> None:
-    with make(tmp_path / "movie.sam2cells") as session:
-        cell = session.add_click(None, 0, (10, 12))
-        engine = session.engine
-        compute = engine.run
-
-        def undone_meanwhile(*args):  # type: ignore[no-untyped-def]
-            found = list(compute(*args))
-            session.undo()
-            return iter(found)
-
-        engine.run = undone_meanwhile  # type: ignore[method-assign]
-        assert session.preview(0, [cell]) == [] and not session.labels[0].any() and session.can_redo == "add_clicks"
+        thread.join(PATIENCE)
+    assert not faults, faults
+    assert not thread.is_alive() and did > 30
+    measured(session)
+    final = state(session)
+    session.close()
+    with again(session.path) as later:
+        assert state(later) == final
+        while later.can_undo:
+            later.undo()
+        assert not later.cells and not later.labels[:].any()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_sam2.session.document import Document
     from napari_sam2.session.session import Session
     from napari_sam2.tracking import FrameResult
+    from napari_sam2.tracking.estimate import Estimate
     from napari_sam2.tracking.movie import Movie
 
 
@@ -112,6 +113,28 @@ class Tracking:
         return find_work(
             self._session, cells, frames, options.get("direction", "both"), options.get("what", "needed")
         ).frames
+
+    def estimate(
+        self,
+        cells: Iterable[int] | None = None,
+        frames: tuple[int, int] | None = None,
+        direction: Direction = "both",
+    ) -> Estimate:
+        """Time and memory of tracking everything that is asked for, by tracking a few cells for one frame.
+
+        Raises
+        ------
+        Refused
+            If there is nothing to track from, or the tracker cannot tell.
+        """
+        engine = self.engine
+        asked = getattr(engine, "estimate", None)
+        with self.document.lock:
+            if asked is None or not self.document.said:
+                raise Refused("there is nothing to be estimated: click on a cell first")
+            self.fill_prompts()
+        found: Estimate = asked(direction, frames, cells)
+        return found
 
     def make_book(self, anchors: Mapping[int, Mapping[int, Anchor]]) -> PromptBook:
         """A book of prompts as the tracker takes them."""
