@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -30,10 +30,12 @@ class QtRunner(QObject):
         """See `runner.Runner`."""
         job = Job()
 
-        def run() -> Iterator[Any]:
+        def run() -> None:
+            # a generator that napari aborts is left where it is; this one is always closed, and its end is told
             for value in job.drive(steps):
+                if worker.abort_requested:
+                    job.stop.set()
                 self.call_soon(received, value)
-                yield value
             self.call_soon(ended, job)
 
         worker = create_worker(run, _start_thread=False)
