@@ -95,6 +95,9 @@ class Book:
         self.title = title
         self.parts: dict[str, Part] = {}
         self.circumstances: dict[str, dict[str, Any]] = {}
+        self._read()
+
+    def _read(self) -> None:
         file = self._file(".json")
         if file.is_file():
             for name, known in json.loads(file.read_text(encoding="utf-8")).items():
@@ -107,7 +110,11 @@ class Book:
         return name in self.parts and self.circumstances[name].get("key") == key
 
     def put(self, name: str, part: Part, circumstances: dict[str, Any], order: Sequence[str]) -> None:
-        """Keep a part and write the files anew; parts stand in the given order."""
+        """Keep a part and write the files anew; parts stand in the given order.
+
+        What another process has put there in the meantime stays.
+        """
+        self._read()
         self.parts[name], self.circumstances[name] = part, circumstances
         names = [n for n in order if n in self.parts]
         self.parts = {n: self.parts[n] for n in names}

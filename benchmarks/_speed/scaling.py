@@ -27,8 +27,9 @@ GPU_OVER_FLOOR = 5.0
 FLOOR_NOTE = (
     "Floor: the multiplications and additions that the network needs for the frame, at the rate of a large matrix "
     "product with the same number type and threads in the same run. Attention counts keys of each memory once and "
-    "values as narrow as memories are; nothing that is padded or done twice counts. Parts are timed in one more frame "
-    "with clocks inside."
+    "values as narrow as memories are; nothing that is padded or done twice counts. Reading and resampling the frame, "
+    "norms, activations and painting count nothing, though they take time. The field is one page, so that there are no "
+    "halos. Parts are timed in one more frame with clocks inside; cut includes reading and resampling the frame."
 )
 
 

@@ -34,6 +34,7 @@ def watch(tracker: CellTracker, around: Around) -> Iterator[None]:
     model = tracker.network
     places: list[tuple[Any, str, str]] = [
         (model, "encode_image", "encode"),
+        (features.FeatureSource, "prepare", "cut"),
         (features.FeatureSource, "windows", "cut"),
         (features.FeatureSource, "coarse_windows", "cut"),
         (memory.MemoryBank, "look", "recall"),

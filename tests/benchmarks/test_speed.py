@@ -136,6 +136,14 @@ def test_a_book_goes_on_where_it_was(tmp_path: Path) -> None:
     assert (tmp_path / "x.csv").read_text().splitlines() == ["part,cells,s", "second,3,0.123456"]
 
 
+def test_two_processes_can_write_one_book(tmp_path: Path) -> None:
+    circumstances = {"machine": MACHINE, "key": "a"}
+    one, other = Book(tmp_path / "x", "Title"), Book(tmp_path / "x", "Title")
+    one.put("first", Part("One", skipped="no time"), circumstances, ("first", "second"))
+    other.put("second", Part("Two", skipped="no time"), circumstances, ("first", "second"))
+    assert list(Book(tmp_path / "x", "Title").parts) == ["first", "second"]
+
+
 @pytest.mark.slow
 def test_all_parts_of_speed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
