@@ -128,7 +128,7 @@ def resolve(facts: Facts) -> Mapping[str, Can]:
         "pause": fine if kind == "tracking" else idle,
         "resume": fine if kind == "paused" else Can(False, "Tracking is not paused"),
         "cancel": fine if kind in ("tracking", "paused") else idle,
-        "estimate": busy if not track.enabled or not busy.enabled else fine,
+        "estimate": busy if track.enabled else track,
         "settings": busy,
     }
 
