@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_sam2.session.cells import Cell, Division
     from napari_sam2.session.create import new_session, open_session
-    from napari_sam2.session.divisions import Proposal
     from napari_sam2.session.errors import (
         DamagedSession,
         MovieNotFound,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
         WrongMovie,
     )
     from napari_sam2.session.events import Changed, Signal
+    from napari_sam2.session.proposal import Proposal
     from napari_sam2.session.review import Suspect
     from napari_sam2.session.session import Session
 
@@ -36,7 +36,7 @@ _FILE_OF = {
     "Division": "cells",
     "MovieNotFound": "errors",
     "NewerSession": "errors",
-    "Proposal": "divisions",
+    "Proposal": "proposal",
     "ReadOnlySession": "errors",
     "Refused": "errors",
     "Session": "session",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.session.proposal import Proposal
+
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
@@ -36,40 +38,6 @@ SHRED, BODY = 0.3, 0.5
 """Share of its usual area under which a mask is only a shred, and from which on it is the cell."""
 
 FloatFrames = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A division to accept or reject.
-
-    Parameters
-    ----------
-    mother
-        The cell that divides. None where both daughters were tracked back onto her, and share her pixels.
-    frame
-        First frame of the daughters.
-    daughters
-        Numbers of the daughters: the mother's own number where she seems to go on as one of them, and twice where her
-        mask is in two parts, or where nobody tracks the other daughter.
-    certainty
-        0..1, for ranking.
-    reason
-        In words.
-    place
-        (y, x) of a daughter that nobody tracks; None for others.
-    """
-
-    mother: int | None
-    frame: int
-    daughters: tuple[int, int]
-    certainty: float
-    reason: str
-    place: tuple[float, float] | None = None
-
-    @property
-    def key(self) -> int:
-        """The cell by which it is noted as rejected."""
-        return self.daughters[0] if self.mother is None else self.mother
 
 
 @dataclass(frozen=True)

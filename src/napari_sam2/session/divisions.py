@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.session.division_rules import LASTING, Proposal, Tracks, births, in_two, meeting, sharing, two_births
+from napari_sam2.session.division_rules import LASTING, Tracks, births, in_two, meeting, sharing, two_births
 from napari_sam2.session.errors import Refused
+from napari_sam2.session.proposal import Proposal
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session

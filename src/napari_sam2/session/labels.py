@@ -15,12 +15,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_sam2.session import runs as label_runs
+from napari_sam2.session.by_frame import ByFrame
 from napari_sam2.session.deltas import LABELS, Deltas
 from napari_sam2.session.runs import LabelImage, Runs
 from napari_sam2.session.zarr_files import ChunkedArray
@@ -55,7 +54,7 @@ class Prepared:
         return any(n.maps or n.line != n.entry or not n.forward for n in self.notes)
 
 
-class LabelStore:
+class LabelStore(ByFrame):
     """All label frames, (T, Y, X) int32; index it like an array, first by frame. Read-only: actions change it.
 
     Parameters
@@ -68,9 +67,6 @@ class LabelStore:
         Where changes are recorded.
     """
 
-    dtype = np.dtype(np.int32)
-    ndim = 3
-
     def __init__(self, folder: Path, shape: tuple[int, int, int], deltas: Deltas) -> None:
         self.shape = shape
         self.array = ChunkedArray(folder, shape, np.int32, 1, ("t", "y", "x"))
@@ -78,19 +74,6 @@ class LabelStore:
         self._notes: dict[int, list[_Note]] = {}
         self._kept: dict[int, LabelImage] = {}
         self._lock = threading.RLock()
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    @property
-    def size(self) -> int:
-        """Number of pixels."""
-        return self.shape[0] * self.shape[1] * self.shape[2]
-
-    @property
-    def chunks(self) -> tuple[int, int, int]:
-        """One frame."""
-        return (1, *self.shape[1:])
 
     # reading ------------------------------------------------------------------------------------------------------
 
@@ -112,39 +95,6 @@ class LabelStore:
             view = self._kept[frame].view()
         view.flags.writeable = False
         return view
-
-    def __getitem__(self, key: Any) -> Any:
-        """Index as numpy does; a frame number or range first."""
-        first, *rest = key if isinstance(key, tuple) else (key,)
-        if first is Ellipsis:
-            first, rest = slice(None), [Ellipsis, *rest]
-        if isinstance(first, slice):
-            frames: Sequence[int] = range(*first.indices(self.shape[0]))
-            shown = [self.read(t)[tuple(rest)] for t in frames]
-            return np.stack(shown) if shown else np.zeros((0, *self.shape[1:]), np.int32)[(slice(None), *rest)]
-        if isinstance(first, int | np.integer):
-            frame = int(first) + (self.shape[0] if first < 0 else 0)
-            if not 0 <= frame < self.shape[0]:
-                raise IndexError(f"frame {first} does not exist: there are {self.shape[0]}")
-            return self.read(frame)[tuple(rest)]
-        which = np.asarray(first)
-        if which.dtype == bool:
-            return self[:][key]
-        out = np.empty(
-            np.broadcast(*[np.asarray(k) for k in (first, *rest)]).shape if rest else (*which.shape, *self.shape[1:]),
-            np.int32,
-        )
-        at = np.broadcast_to(which, out.shape[: which.ndim] if not rest else out.shape)
-        others = [np.broadcast_to(np.asarray(k), out.shape) for k in rest]
-        for t in np.unique(at):
-            here = at == t
-            image = self.read(int(t))
-            out[here] = image[tuple(k[here] for k in others)] if rest else image
-        return out
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """All frames at once."""
-        return np.asarray(self[:], dtype)
 
     # changing (through the log only) ------------------------------------------------------------------------------
 
