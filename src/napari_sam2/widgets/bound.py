@@ -176,6 +176,8 @@ class Binding:
             self.forget(layer)
             if layer in self.desk.viewer.layers:
                 self.desk.viewer.layers.remove(layer)
+                # vispy crashes in Mesa's OpenGL where two layers go between two drawings, and others come
+                self.desk.runner.draw()
 
     # from the session to the layers -------------------------------------------------------------------------------
 

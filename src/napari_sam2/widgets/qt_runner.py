@@ -9,6 +9,8 @@ from typing import Any
 
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
+from qtpy.QtWidgets import QApplication
 
 from napari_sam2.widgets.runner import Job, Steps
 
@@ -65,6 +67,13 @@ class QtRunner(QObject):
     def is_main(self) -> bool:
         """See `runner.Runner`."""
         return threading.get_ident() == self._main
+
+    def draw(self) -> None:
+        """See `runner.Runner`."""
+        for window in QApplication.topLevelWidgets():
+            for canvas in window.findChildren(QOpenGLWidget):
+                if canvas.isVisible():
+                    canvas.repaint()
 
     def close(self) -> None:
         """See `runner.Runner`."""

@@ -58,6 +58,9 @@ class Runner(Protocol):
     def is_main(self) -> bool:
         """Whether this is the main thread."""
 
+    def draw(self) -> None:
+        """Have the canvas drawn now (main thread)."""
+
     def close(self) -> None:
         """Deliver nothing any more."""
 
@@ -94,6 +97,9 @@ class PlainRunner:
     def is_main(self) -> bool:
         """See `Runner`."""
         return threading.get_ident() == self._main
+
+    def draw(self) -> None:
+        """See `Runner`; there is nothing to draw on."""
 
     def pump(self, seconds: float = 0.0, until: Callable[[], bool] = lambda: False) -> bool:
         """Make the calls that are due, for some time or until something has come about; returns whether it has."""
