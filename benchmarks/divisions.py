@@ -9,7 +9,8 @@ daughter.
 
 A proposal is right where it lies within two frames of a true division, and its mother or its daughters lie on the true
 ones. Precision counts all divisions; recall those that can be found: tracked back, the ones of which both daughters are
-there, themselves or in their descendants, on the last frame; tracked forward, the ones whose mother somebody tracks. Results go to ``benchmarks/results/divisions.json`` and ``.md``.
+there, themselves or in their descendants, on the last frame; tracked forward, the ones whose mother somebody tracks.
+Results go to ``benchmarks/results/divisions.json`` and ``.md``.
 """
 
 from __future__ import annotations
