@@ -118,15 +118,15 @@ def test_two_docks_act_once_and_the_last_takes_the_keys_back(window: tuple[Any, 
     assert not ran and not viewer.keymap
 
 
-def test_main_dock_gives_its_keys_back(window: tuple[Any, Desk, Dock], ran: list[str]) -> None:
+def test_a_dock_of_napari_gives_its_keys_back(window: tuple[Any, Desk, Dock], ran: list[str]) -> None:
     """Closed by napari: hidden, and taken out without a close event. Opened again, they are there again."""
-    from napari_sam2.widgets.main_dock import MainDock
+    from napari_sam2.widgets.docks import CellsDock
 
     viewer, _, dock = window
     dock.keys.detach()
     for _ in range(2):
-        main = MainDock(viewer)
-        outer = viewer.window.add_dock_widget(main, name="tracker")
+        main = CellsDock(viewer)
+        outer = viewer.window.add_dock_widget(main, name="cells")
         spin(0.1)
         press(viewer, Qt.Key.Key_J)
         assert ran == ["next_suspect"]
@@ -135,6 +135,8 @@ def test_main_dock_gives_its_keys_back(window: tuple[Any, Desk, Dock], ran: list
         press(viewer, Qt.Key.Key_J)
         assert ran == ["next_suspect"]
         ran.clear()
+        main.deleteLater()
+    spin(0.5)
 
 
 def test_settings_are_heeded_after_typing(
