@@ -93,12 +93,12 @@ def measure(
         if resume and book.has(name, key):
             console.print(f"{name}: known already")
             continue
+        where = machine() | {"threads": sizes.threads}  # before, since the code may change while a long part runs
         began = time.perf_counter()
         part = function(sizes)
         spent = time.perf_counter() - began
         if not bars:
             part.bars = []
-        where = machine() | {"threads": sizes.threads}
         circumstances = {"command": command, "machine": where, "model": model, "seconds": spent, "key": key}
         book.put(name, part, circumstances, PARTS)
         console.print(f"{name}: {spent:.0f} s")

@@ -103,12 +103,13 @@ def measure(
         if resume and book.has(name, key):
             console.print(f"{name}: known already")
             continue
+        where = machine()  # before, since the code may change while a long part runs
         began = time.perf_counter()
         part = _functions()[name](setup)
         spent = time.perf_counter() - began
         if not bars:
             part.bars = []
-        circumstances = {"command": command, "machine": machine(), "model": model, "seconds": spent, "key": key}
+        circumstances = {"command": command, "machine": where, "model": model, "seconds": spent, "key": key}
         book.put(name, part, circumstances, PARTS)
         console.print(f"{name}: {part.skipped or f'{spent:.0f} s'}")
         for bar in part.bars:
