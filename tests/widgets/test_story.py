@@ -246,6 +246,7 @@ def test_the_story(
     path = desk.session.path
     whole = np.asarray(desk.session.labels[:]).copy()
     prompts = {c: dict(desk.session.prompts(c)) for c in desk.session.cells}
+    tell.until(panel.closing.isEnabled, "the buttons can be pressed again")
     tell.button(panel.closing)
     assert desk.session is None
     tell.viewer.layers.selection.active = tell.image

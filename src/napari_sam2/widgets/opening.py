@@ -135,6 +135,7 @@ class Opening:
         counting = Counting(session, me.runner, counted)
         sheet = Sheet(binding, runs, counting, note)
         me._sheets.append(sheet)
+        me.adding = True  # there is no current cell yet that clicks could correct
         image.events.data.connect(self._data_replaced)
         self._activate(sheet)
         binding.show_labels()
