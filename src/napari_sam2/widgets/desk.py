@@ -247,7 +247,10 @@ class Desk(Acting, Opening, Prompting, Tasks, View):
         """Stop the threads, let go of the layers and close the sessions; everything is saved already."""
         if self._closed:
             return
+        from napari_sam2.widgets.bindings import bindings_of
+
         self._closed = True
+        bindings_of(self).unbind()  # docks may be gone already, without having taken them back
         for sheet in list(self._sheets):
             self._drop(sheet, remove=False)
         self.viewer.layers.events.removed.disconnect(self._layer_removed)
