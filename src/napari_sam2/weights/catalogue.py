@@ -92,8 +92,8 @@ _CELL = ModelInfo(
     version="2.1",
     file="cell.safetensors",
     url=None,
-    bytes=13665580,
-    sha256="f2bf73cdd61ed817387788fb36e655ff284d9cf2d3cd8e80dea5f9739efee4f7",
+    bytes=13665940,
+    sha256="9ae26725ebd90e72d6d47e6197fca60e5608cc0e20c8f943f35587641bf0ca89",
     licence="BSD-3-Clause",
     description="Small network trained by this project on cells in time-lapse microscopy; comes with the package.",
 )
