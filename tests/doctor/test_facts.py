@@ -104,9 +104,8 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("screen")
 def test_a_qt_that_kills_its_process_is_an_answer(tmp_path: Path) -> None:
     said = window._MARK + json.dumps({"binding": "PyQt6", "qt": "6.8"})
-    program = (
-        f"import os, sys\nprint({said!r}, flush=True)\nsys.stderr.write('libxcb-cursor0 is needed')\nos._exit(134)\n"
-    )
+    complaint = "sys.stderr.write('libxcb-cursor0 is needed')\nsys.stderr.flush()"
+    program = f"import os, sys\nprint({said!r}, flush=True)\n{complaint}\nos._exit(134)\n"
     found = window.look_at_window(fake_python(tmp_path, program))
     assert found.installed and not found.works
     assert (found.binding, found.qt, found.napari) == ("PyQt6", "6.8", None)
