@@ -124,7 +124,8 @@ def memory() -> str:
         peaks = ", ".join(f"{r['peak MiB']:,.0f} MiB for {r['frames']:,} frames" for r in length.rows)
         cells = length.rows[0]["cells"]
         lines.append(
-            f"Memory does not grow with the movie: the same small field of {cells} cells takes {peaks} (whole process)."
+            f"A movie's length hardly matters for memory: the same small field of {cells} cells takes {peaks} (peaks of "
+            "the whole process)."
         )
     if small:
         row = small.rows[0]
@@ -186,6 +187,22 @@ def quality() -> str:
     return table(head, lines)
 
 
+def kinds() -> str:
+    """How the bundled model does on each kind of synthetic movie."""
+    found = read("kinds")
+    if not found:
+        return NOT_MEASURED
+    rows: list[Row] = found["rows"]
+    cells = [[row["kind"], *(_digits(row[name]) for name in list(row)[1:])] for row in rows]
+    return table(list(rows[0]), cells)
+
+
+def _digits(value: float | int | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
 def _shown(show: Callable[[Row], str], row: Row | None) -> str:
     try:
         return "–" if row is None else show(row)
@@ -214,5 +231,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "memory": memory,
     "quality": quality,
+    "kinds": kinds,
     "export": export,
 }
