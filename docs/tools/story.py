@@ -201,10 +201,8 @@ def _tell(story: Story) -> None:
     album, desk, last = story.album, story.desk, story.image.data.shape[0] - 1
 
     story.show_frame(0)
-    story.fit()
-    story.picture("step-1-open")
-    story.press(story.dock.image.start)
     story.until(lambda: desk.session is not None and not desk.opening, "the movie is opened")
+    story.picture("step-1-open")
     story.key(key.Key_Q)
     for cell in cells:
         story.click(story.inside(cell, 0))

@@ -15,7 +15,7 @@ from stub import FRAMES, DiscEngine, disc, movie
 
 pytest.importorskip("qtpy")
 
-from real_window import ALT, SHIFT, canvas_point, click, drag, main_window_of, spin  # noqa: E402
+from real_window import ALT, SHIFT, canvas_of, canvas_point, click, drag, main_window_of, spin  # noqa: E402
 
 from napari_sam2.session import open_session  # noqa: E402
 from napari_sam2.training.synthetic import make_movie  # noqa: E402
@@ -23,6 +23,7 @@ from napari_sam2.widgets import preferences  # noqa: E402
 from napari_sam2.widgets.desk import desk_of  # noqa: E402
 from napari_sam2.widgets.image import axes_of  # noqa: E402
 from napari_sam2.widgets.main_dock import MainDock  # noqa: E402
+from napari_sam2.widgets.view import camera_of  # noqa: E402
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 LONG = 60.0
@@ -86,9 +87,8 @@ def test_from_nothing_to_tracked_cells_with_the_mouse(dock: MainDock, window: An
     window.dims.set_current_step(0, 0)
     spin(0.3)
     desk = dock.desk
-    assert dock.image.image is image and dock.image.start.isEnabled() and not dock.track.run.isEnabled()
-    dock.image.start.click()
-    assert spin(LONG, lambda: desk.session is not None)
+    assert dock.image.image is image and not dock.track.run.isEnabled()
+    assert spin(LONG, lambda: desk.session is not None), "the only movie is opened without a press"
     spin(0.3)
     assert not dock.folding.isExpanded() and "Saved by itself" in dock.saved.text()
     cells = [n for n in np.unique(film.labels[0]) if n and (film.labels[0] == n).sum() > 300][:3]
@@ -153,7 +153,7 @@ def test_buttons_say_what_can_be_done_and_why_not(dock: MainDock, window: Any, g
     for button in (dock.track.run, dock.track.hold, dock.track.ask, dock.prompts.next, *dock.prompts.tools.values()):
         assert not button.isEnabled() and len(button.toolTip()) > 5 and button.accessibleName() or button.text()
     image = window.add_image(movie(), name="movie")
-    spin(0.2)
+    dock.image.refresh()
     assert dock.image.start.isEnabled()
     dock.desk.place(image, axes_of(image), gated(tmp_path / "s.sam2cells", gate))
     spin(0.2)
@@ -191,6 +191,41 @@ def test_everything_fits_a_small_laptop(slow: MainDock, window: Any) -> None:
         corner = button.mapTo(slow.scroll.widget(), button.rect().bottomRight())
         assert corner.x() <= area.width() and corner.y() <= area.height(), button.accessibleName()
     assert main_window_of(window).width() <= 1280 and main_window_of(window).height() <= 800
+
+
+def test_channels_are_asked_for_and_nothing_scrolls(dock: MainDock, window: Any) -> None:
+    window.add_image(movie(), name="red")
+    window.add_image(movie(), name="green")
+    spin(0.6)
+    assert dock.desk.session is None and not dock.desk.opening and dock.folding.isExpanded()
+    assert "channels" in dock.image.told.text() and dock.image.start.isEnabled() and dock.image.channels.isVisible()
+    bar = dock.scroll.verticalScrollBar()
+    assert bar.maximum() == 0, "a small laptop shows all of the dock before the start"
+
+
+def test_the_dock_fits_the_movie_into_what_it_leaves(window: Any) -> None:
+    window.add_image(np.zeros((3, 200, 300), np.uint8), name="wide")
+    window.add_image(np.zeros((3, 200, 300), np.uint8), name="other")  # two channels: nothing is begun
+    spin(0.3)
+    before = camera_of(window).zoom
+    dock = MainDock(window)
+    window.window.add_dock_widget(dock, name="SAM 2 Cell Tracker", area="right")
+    assert spin(5, lambda: camera_of(window).zoom < before)
+    width = canvas_of(window).width()
+    left, right = (canvas_point(window, window.layers[0], (0, x)).x() for x in (0, 299))
+    assert 0 <= left < right <= width
+
+
+def test_a_camera_that_was_moved_stays(window: Any) -> None:
+    window.add_image(np.zeros((3, 200, 300), np.uint8), name="wide")
+    window.add_image(np.zeros((3, 200, 300), np.uint8), name="other")
+    spin(0.3)
+    camera = camera_of(window)
+    camera.center, camera.zoom = (0.0, 20.0, 30.0), 9.0
+    dock = MainDock(window)
+    window.window.add_dock_widget(dock, name="SAM 2 Cell Tracker", area="right")
+    spin(0.5)
+    assert camera.center == (0.0, 20.0, 30.0) and camera.zoom == 9.0
 
 
 def test_a_dock_closed_and_opened_again_during_a_run(slow: MainDock, window: Any, gate: Gate) -> None:

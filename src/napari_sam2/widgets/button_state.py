@@ -133,6 +133,13 @@ def resolve(facts: Facts) -> Mapping[str, Can]:
     }
 
 
+def words_before(facts: Facts) -> str:
+    """Say what to do while no movie is open for tracking."""
+    if facts.opening:
+        return "A moment: then click on the cells."
+    return "Choose the movie above and press Start." if facts.images else "Open a movie: drag its file into the window."
+
+
 def words_for_clicks(adding: bool, current: int | None, known: bool, tool: str) -> str:
     """Say what the mouse does now.
 

@@ -129,9 +129,9 @@ class CellsTable(QWidget):
         header.setStretchLastSection(True)
         header.setHighlightSections(False)
         measure = header.fontMetrics()
-        room = measure.horizontalAdvance("00")
+        room = measure.horizontalAdvance("0")
         for i, column in enumerate(COLUMNS):
-            widest = {"Cell": "000000", "State": "unfinished 0", "Name": "a cell's name"}.get(column.title, "")
+            widest = {"Cell": "000000", "State": "unfinished", "Name": "a cell's name"}.get(column.title, "")
             header.resizeSection(
                 i, max(measure.horizontalAdvance(column.title) + room, measure.horizontalAdvance(widest) + room)
             )

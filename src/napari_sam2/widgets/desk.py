@@ -80,6 +80,8 @@ class Desk(Acting, Opening, Prompting, Tasks, View):
         How much there is to track in the active session.
     opening_changed : Signal of str
         What is being opened; empty for nothing.
+    refused : str
+        Why the last movie could not be opened, in words; empty where it could.
     ended : Signal
         The desk is closed; keys and bars that belong to it are to be taken back.
     confirm
@@ -102,6 +104,7 @@ class Desk(Acting, Opening, Prompting, Tasks, View):
         self.confirm: Callable[[str], bool] = lambda text: False
         self.adding = True
         self.opening = ""
+        self.refused = ""
         self._sheets: list[Sheet] = []
         self._active: Sheet | None = None
         self._depth = 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -13,16 +14,17 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QListWidget,
-    QListWidgetItem,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_sam2.widgets import preferences
+from napari_sam2.widgets.beginning import find_movie, ready
 from napari_sam2.widgets.button_state import Can, Facts
+from napari_sam2.widgets.channel_list import ChannelList
 from napari_sam2.widgets.image import Unsuitable, axes_of
+from napari_sam2.widgets.listen import listen
 from napari_sam2.widgets.model_chooser import ModelChooser
 from napari_sam2.widgets.opening import Choice
 from napari_sam2.widgets.panel import Panel
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.runner import Job
 
+LET_COME = 0.15
+"""Seconds after which the movie is opened by itself: channels that napari splits arrive one after another."""
 LET_OPEN = 1.0
 """Seconds before devices are looked for."""
 LARGEST_CELL = 10_000.0
@@ -58,10 +62,7 @@ class ImagePanel(Panel):
         self.layer.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.layer.setMinimumContentsLength(12)
         self.layer.currentIndexChanged.connect(self._layer_chosen)
-        self.channels = QListWidget()
-        self.channels.setAccessibleName("Further channels of the movie")
-        self.channels.setMaximumHeight(64)
-        self.channels.setToolTip("Up to two more layers of the same size that the model should see as well")
+        self.channels = ChannelList()
         self.model = ModelChooser(desk, said.model)
         self.model.chosen.connect(self._model_chosen)
         self.device = QComboBox()
@@ -86,7 +87,8 @@ class ImagePanel(Panel):
         self.size.valueChanged.connect(self._size_chosen)
         self.contrast = QCheckBox("Use the contrast that is shown")
         self.contrast.setToolTip(
-            "The model sees what you see: the contrast limits of the layer. Otherwise percentiles of the whole movie."
+            "The model sees what you see: the contrast limits of the layer. Otherwise percentiles of the whole movie. "
+            "For an open movie: from the next 'Start afresh' on."
         )
         self.start = QPushButton("Start")
         self.start.setAccessibleName("Start: open the movie for tracking")
@@ -97,8 +99,11 @@ class ImagePanel(Panel):
         self.afresh.clicked.connect(lambda: self.begin(fresh=True))
         self.told = QLabel()
         self.told.setWordWrap(True)
+        self._question = ""
         self._build()
         self.follow((desk.viewer.layers.selection.events.active,))
+        listen(self, (desk.viewer.layers.events.inserted, self._inserted))
+        self._begin_soon()
         # importing torch beside the main thread holds up the other imports of the dock: first let it open
         desk.runner.call_later(LET_OPEN, f"devices-{id(self)}", self._find_devices)
 
@@ -135,10 +140,8 @@ class ImagePanel(Panel):
 
     def choice(self, fresh: bool = False) -> Choice:
         """How the movie is to be opened."""
-        rows = [self.channels.item(i) for i in range(self.channels.count())]
-        others = [row.data(Qt.ItemDataRole.UserRole) for row in rows if row.checkState() == Qt.CheckState.Checked]
         return Choice(
-            others=tuple(others),
+            others=self.channels.ticked(),
             model=self.model.name,
             device=str(self.device.currentData()),
             shown_contrast=self.contrast.isChecked(),
@@ -150,6 +153,41 @@ class ImagePanel(Panel):
         """Open the chosen movie."""
         if self.image is not None:
             self.desk.open(self.image, self.choice(fresh))
+
+    def begin_by_itself(self) -> None:
+        """Open the movie where there is nothing to ask; otherwise say what is to be decided."""
+        if not ready(self.desk):
+            return
+        found = find_movie(self._images(), self.desk.viewer.layers.selection.active)
+        self._question = found.question
+        self.refresh()
+        if found.image is not None:
+            self.layer.setCurrentIndex(self._images().index(found.image))
+            self.refresh()
+        if found.image is None or found.question:
+            return
+        if self.start.isEnabled():
+            self.begin()
+        else:
+            self._question = self.start.toolTip()  # the model is not here yet
+            self.refresh()
+
+    def _inserted(self, event: Any) -> None:
+        from napari.layers import Image
+
+        if isinstance(event.value, Image):
+            self._begin_soon()
+
+    def _begin_soon(self) -> None:
+        known = weakref.ref(self)
+
+        def begin() -> None:
+            panel = known()
+            with suppress(RuntimeError):  # the dock was closed meanwhile: Qt has deleted it
+                if panel is not None:
+                    panel.begin_by_itself()
+
+        self.desk.runner.call_later(LET_COME, f"begin-{id(self)}", begin)
 
     # showing ------------------------------------------------------------------------------------------------------
 
@@ -167,10 +205,8 @@ class ImagePanel(Panel):
         self.afresh.setVisible(mine)
         self.allow(self.afresh, can["afresh"])
         self.start.setVisible(not mine)
-        self.contrast.setEnabled(not mine)
-        self.channels.setEnabled(not mine)
         free = can["settings"].enabled or not mine
-        for widget in (self.model, self.device, self.size):
+        for widget in (self.model, self.device, self.size, self.contrast, self.channels):
             widget.setEnabled(free)
         if mine and session is not None:
             self._show_session()
@@ -182,7 +218,10 @@ class ImagePanel(Panel):
                 problem = str(found)
                 self.allow(self.start, Can(False, problem))
         opening = f"Opening '{facts.opening}'…" if facts.opening else ""
-        said = opening or problem or (self.desk.note if mine else "")
+        if mine or image is None:
+            self._question = ""
+        asked = self._question or ("" if mine or image is None else self.desk.refused)
+        said = opening or asked or problem or (self.desk.note if mine else "")
         self.told.setText(said)
         self.told.setVisible(bool(said))
 
@@ -201,10 +240,14 @@ class ImagePanel(Panel):
         self.size.blockSignals(blocked)
         self.in_use.setText(f"in use: {session.computes_on}" if session.computes_on else "")
 
-    def _fill_layers(self) -> None:
+    def _images(self) -> list[Image]:
+        """The image layers of the viewer."""
         from napari.layers import Image
 
-        images = [x for x in self.desk.viewer.layers if isinstance(x, Image)]
+        return [x for x in self.desk.viewer.layers if isinstance(x, Image)]
+
+    def _fill_layers(self) -> None:
+        images = self._images()
         shown = [self.layer.itemData(i) for i in range(self.layer.count())]
         if images != shown or [x.name for x in images] != [self.layer.itemText(i) for i in range(self.layer.count())]:
             chosen = self.image
@@ -218,28 +261,9 @@ class ImagePanel(Panel):
             elif images:
                 self.layer.setCurrentIndex(len(images) - 1)
             self.layer.blockSignals(blocked)
-        self._fill_channels(images)
-
-    def _fill_channels(self, images: list[Any]) -> None:
-        chosen = self.image
-        try:
-            axes = None if chosen is None else axes_of(chosen)
-        except Unsuitable:
-            axes = None
-        fitting = [x for x in images if axes and x is not chosen and not x.rgb and _same(x, axes)]
-        if axes is not None and ("C" in axes.letters or chosen is None or chosen.rgb):
-            fitting = []
-        rows = [self.channels.item(i).data(Qt.ItemDataRole.UserRole) for i in range(self.channels.count())]
-        if rows != fitting:
-            self.channels.clear()
-            for image in fitting:
-                row = QListWidgetItem(image.name)
-                row.setData(Qt.ItemDataRole.UserRole, image)
-                row.setFlags(row.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-                row.setCheckState(Qt.CheckState.Unchecked)
-                self.channels.addItem(row)
+        offered = self.channels.fill(self.image, images)
         for widget in (self.channels, self._channel_label):
-            widget.setVisible(bool(fitting))
+            widget.setVisible(offered)
 
     # changing -----------------------------------------------------------------------------------------------------
 
@@ -285,11 +309,3 @@ class ImagePanel(Panel):
                     self.device.addItem(name, name)
         except RuntimeError:  # the dock was closed meanwhile: Qt has deleted it
             return
-
-
-def _same(image: Any, axes: Any) -> bool:
-    try:
-        found = axes_of(image)
-    except Unsuitable:
-        return False
-    return bool(found.shape == axes.shape and found.letters == axes.letters)

@@ -25,6 +25,7 @@ from napari_sam2.widgets import preferences
 from napari_sam2.widgets.activity import Activity
 from napari_sam2.widgets.desk import Desk, desk_of
 from napari_sam2.widgets.dock_keys import DockKeys
+from napari_sam2.widgets.fitting import Fitting
 from napari_sam2.widgets.image_panel import ImagePanel
 from napari_sam2.widgets.listen import listen
 from napari_sam2.widgets.prompts_panel import PromptsPanel
@@ -39,8 +40,10 @@ TABS = (
     ("Lineage", "lineage_panel", "LineagePanel"),
     ("Save", "save_panel", "SavePanel"),
 )
-LEAST_TABS = 240
+LEAST_TABS = 150
 """Least height of the tabs in pixels."""
+LET_LAY_OUT = 0.05
+"""Seconds after which the dock has got its width."""
 NARROW = 330
 """Least width of the dock in pixels: everything is readable in it."""
 
@@ -81,6 +84,7 @@ class MainDock(QWidget):
         listen(self, (self.desk.session_changed, self._session_changed), (self.desk.ended, self.leave))
         self._session_changed()
         self._placed = False
+        self._fitting = Fitting(viewer)
 
     def _build(self) -> None:
         self.folding.addWidget(self.image)
@@ -137,6 +141,7 @@ class MainDock(QWidget):
         """Watch the window that this is in: with it the desk ends."""
         super().showEvent(event)
         self._watch()
+        self.desk.runner.call_later(LET_LAY_OUT, f"fitting-{id(self)}", self._fitting.fit)
 
     def event(self, event: QEvent | None) -> bool:
         """See this being closed: napari hides a dock and takes its widget out, without a close event."""

@@ -84,7 +84,7 @@ class Opening:
             return
         if sheet is not None:
             self._drop(sheet)
-        me.opening = image.name
+        me.opening, me.refused = image.name, ""
         me.opening_changed.emit(me.opening)
         found: list[tuple[Session, str]] = []
 
@@ -96,6 +96,8 @@ class Opening:
                 session, note = found[0]
                 me.place(image, axes, session, " ".join(n for n in (note, axes.note) if n))
             if job.error is not None:
+                said = notify.explain(job.error)
+                me.refused = said.text if said is not None else str(job.error)
                 notify.show(job.error, f"opening {image.name}")
             me.opening_changed.emit("")
 

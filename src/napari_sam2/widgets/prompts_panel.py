@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.widgets import keys
-from napari_sam2.widgets.button_state import Can, Facts, words_for_clicks
+from napari_sam2.widgets.button_state import Can, Facts, words_before, words_for_clicks
 from napari_sam2.widgets.panel import Panel, tool_button
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class PromptsPanel(Panel):
         known = facts.current is not None
         if not facts.open:
             self.cell.setText("No cell yet")
-            self.hint.setText("Choose the movie above and press Start.")
+            self.hint.setText(words_before(facts))
         else:
             self.cell.setText(f"Cell {desk.current}" if known else "New cell")
             self.hint.setText(words_for_clicks(desk.adding, desk.current, known, tool))
