@@ -110,6 +110,7 @@ class ImagePanel(Panel):
     def _build(self) -> None:
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(2)  # with its question, all of the dock is to fit a small laptop
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Movie", self.layer)
         self._channel_label = QLabel("Channels")
@@ -126,6 +127,7 @@ class ImagePanel(Panel):
         buttons.addWidget(self.afresh)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 4)
+        layout.setSpacing(3)
         layout.addLayout(form)
         layout.addLayout(buttons)
         layout.addWidget(self.told)

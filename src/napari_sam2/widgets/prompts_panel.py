@@ -103,6 +103,7 @@ class PromptsPanel(Panel):
         take.addWidget(self.take)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 4)
+        layout.setSpacing(4)
         layout.addLayout(tools)
         layout.addLayout(cell)
         layout.addWidget(self.adding)

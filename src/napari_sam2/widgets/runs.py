@@ -63,6 +63,7 @@ class Runs:
         self._hold = Event()
         self._previews: dict[tuple[int, int], int] = {}
         self._alone: tuple[str, Callable[[], Any], Callable[[Any, BaseException | None], object]] | None = None
+        self._holds = False
         self._times: deque[Done] = deque(maxlen=RECENT)
         self._name = f"runs-{id(self)}"
         self._closed = False
@@ -108,19 +109,28 @@ class Runs:
         self._previews[cell, frame] = 0
         self._later(PREVIEW_DELAY)
 
-    def do_alone(self, text: str, work: Callable[[], Any], done: Callable[[Any, BaseException | None], object]) -> None:
-        """Do something in the thread while nothing else is done with the session; `done` gets its value or error."""
+    def do_alone(
+        self,
+        text: str,
+        work: Callable[[], Any],
+        done: Callable[[Any, BaseException | None], object],
+        holds: bool = True,
+    ) -> None:
+        """Do something in the thread; `done` gets its value or error.
+
+        What holds the session has the user's actions refused meanwhile; what only looks at it does not.
+        """
         if self.state.busy or self._alone is not None:
             notify.info("Wait until tracking is done, or stop it.")
             return
-        self._alone = (text, work, done)
+        self._alone, self._holds = (text, work, done), holds
         self._tell(RunState("preview", text=text))
         self._go()
 
     @property
     def occupied(self) -> str:
         """What the session is being changed by in the thread, in words; empty where actions are free."""
-        return "" if self._alone is None else self._alone[0]
+        return "" if self._alone is None or not self._holds else self._alone[0]
 
     def before_action(self) -> None:
         """End what stands in the way of an action of the user, at once."""

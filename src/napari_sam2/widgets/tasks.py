@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from napari_sam2.session.run import find_work
 from napari_sam2.widgets import notify, taking_over
 from napari_sam2.widgets.needs import Needs
 
@@ -106,14 +108,17 @@ class Tasks:
             elif found is not None:
                 then(found)
 
-        sheet.runs.do_alone("Estimating…", lambda: estimate(session, request), done)
+        sheet.runs.do_alone("Estimating…", lambda: estimate(session, request), done, holds=False)
 
 
 def estimate(session: Session, request: Request) -> Estimate | None:
-    """Estimate a run; None where the tracker cannot tell."""
+    """Estimate a run; None where the tracker cannot tell. What is tracked already is not counted."""
     engine = session.engine
     with session.document.lock:
         session.fill_prompts()
+        masks = find_work(session, request.cells, request.frames, request.direction, request.what).frames
     asked = getattr(engine, "estimate", None)
     found: Estimate | None = None if asked is None else asked(request.direction, request.frames, request.cells)
+    if found is not None and 0 < masks < found.cell_frames:
+        found = replace(found, seconds=found.seconds * masks / found.cell_frames, cell_frames=masks)
     return found

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_sam2.widgets import keys
 from napari_sam2.widgets.button_state import Can, Facts
+from napari_sam2.widgets.forecast import Forecast
+from napari_sam2.widgets.listen import listen
+from napari_sam2.widgets.needs import Needs
 from napari_sam2.widgets.panel import Panel
 from napari_sam2.widgets.run_state import Request
 
@@ -73,6 +77,8 @@ class TrackPanel(Panel):
         self._estimate = ""
         self._build()
         self.follow((desk.frame_changed,))
+        self.forecast = Forecast(desk, self.request, self._foreseen)
+        listen(self, (desk.needs_changed, self._needs_changed))
 
     def _build(self) -> None:
         top, middle, buttons = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
@@ -87,6 +93,7 @@ class TrackPanel(Panel):
         buttons.addWidget(self.ask, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 4)
+        layout.setSpacing(4)
         layout.addLayout(top)
         layout.addLayout(middle)
         layout.addLayout(buttons)
@@ -130,6 +137,14 @@ class TrackPanel(Panel):
         text = str(found)
         self._estimate = f"{text[0].upper()}{text[1:]}."
         self.changed()
+
+    def _needs_changed(self, needs: Needs) -> None:
+        self._estimate = ""
+        self.forecast.needs_changed(needs)
+
+    def _foreseen(self, found: Estimate) -> None:
+        with suppress(RuntimeError):  # the dock was closed meanwhile: Qt has deleted it
+            self._estimated(found)
 
     # showing ------------------------------------------------------------------------------------------------------
 
