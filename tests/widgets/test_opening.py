@@ -281,3 +281,21 @@ def test_nothing_listens_after_the_end(desk: Desk, viewer: ViewerModel) -> None:
     viewer.dims.set_current_step(0, 3)
     viewer.layers.remove(image)
     viewer.layers.clear()
+
+
+def test_why_a_movie_could_not_be_opened_stays_to_be_read(
+    free: Desk, viewer: ViewerModel, wait: Wait, told: list[str], tmp_path: Path
+) -> None:
+    path = saved(tmp_path / "film.tif")
+    image = viewer.open(path, plugin="napari")[0]
+    free.open(image)
+    wait(lambda: free.session is not None)
+    free.close_session()
+    folder = tmp_path / "film.sam2cells"
+    with open_session(folder, movie(), make_engine=DiscEngine):
+        free.open(image)
+        wait(lambda: not free.opening)
+        assert free.session is None and free.refused and free.refused in " ".join(told)
+    free.open(image)
+    wait(lambda: free.session is not None)
+    assert not free.refused
