@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,9 @@ class Deltas:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._known: dict[int, _Index] = {}
+        # Labels are read, and so records looked up, by threads that have not locked the document: an index that is
+        # scanned while a record is being added would take the place of the one that knows it.
+        self._lock = threading.RLock()
 
     def file(self, entry: int) -> Path:
         """The file of an entry of the log."""
@@ -54,29 +58,31 @@ class Deltas:
 
     def append(self, entry: int, records: Sequence[tuple[int, int, bytes]]) -> None:
         """Add (kind, frame, payload) records in one write: all of them or none."""
-        index = self._index(entry)
-        start = index.end
-        blocks = [] if start else [MAGIC]
-        at = start or len(MAGIC)
-        found: list[tuple[int, int, tuple[int, int, int]]] = []
-        for kind, frame, payload in records:
-            packed = pack(payload)
-            check = zlib.crc32(packed)
-            blocks += [HEADER.pack(kind, frame, len(packed), check), packed]
-            found.append((kind, frame, (at + HEADER.size, len(packed), check)))
-            at += HEADER.size + len(packed)
-        self.folder.mkdir(exist_ok=True)
-        append(self.file(entry), b"".join(blocks))
-        index.end = at
-        for kind, frame, place in found:
-            if kind == LABELS:
-                index.labels.setdefault(frame, []).append(place)
-            else:
-                index.rows.append(place)
+        with self._lock:
+            index = self._index(entry)
+            start = index.end
+            blocks = [] if start else [MAGIC]
+            at = start or len(MAGIC)
+            found: list[tuple[int, int, tuple[int, int, int]]] = []
+            for kind, frame, payload in records:
+                packed = pack(payload)
+                check = zlib.crc32(packed)
+                blocks += [HEADER.pack(kind, frame, len(packed), check), packed]
+                found.append((kind, frame, (at + HEADER.size, len(packed), check)))
+                at += HEADER.size + len(packed)
+            self.folder.mkdir(exist_ok=True)
+            append(self.file(entry), b"".join(blocks))
+            index.end = at
+            for kind, frame, place in found:
+                if kind == LABELS:
+                    index.labels.setdefault(frame, []).append(place)
+                else:
+                    index.rows.append(place)
 
     def frames(self, entry: int) -> list[int]:
         """Frames whose label runs are recorded."""
-        return list(self._index(entry).labels)
+        with self._lock:
+            return list(self._index(entry).labels)
 
     def has_labels(self, entry: int, frame: int) -> bool:
         """Whether the label runs of a frame are recorded."""
@@ -84,13 +90,15 @@ class Deltas:
 
     def labels(self, entry: int, frame: int) -> list[Runs]:
         """Label runs of a frame: one after the other, where an entry came to it more than once."""
+        with self._lock:
+            places = list(self._index(entry).labels[frame])
         with self.file(entry).open("rb") as file:
-            places = self._index(entry).labels[frame]
             return [label_runs.from_bytes(self._read(file.fileno(), entry, place)) for place in places]
 
     def rows(self, entry: int) -> Iterator[bytes]:
         """Payloads of the measurements, in the order they were written."""
-        places = self._index(entry).rows
+        with self._lock:
+            places = list(self._index(entry).rows)
         if places:
             with self.file(entry).open("rb") as file:
                 for place in places:
@@ -102,8 +110,9 @@ class Deltas:
 
     def remove(self, entry: int) -> None:
         """Forget an entry's file."""
-        self._known.pop(entry, None)
-        self.file(entry).unlink(missing_ok=True)
+        with self._lock:
+            self._known.pop(entry, None)
+            self.file(entry).unlink(missing_ok=True)
 
     def entries(self) -> list[int]:
         """Entries that have a file."""
@@ -118,9 +127,10 @@ class Deltas:
         return unpack(packed)
 
     def _index(self, entry: int) -> _Index:
-        if entry not in self._known:
-            self._known[entry] = self._scan(entry)
-        return self._known[entry]
+        with self._lock:
+            if entry not in self._known:
+                self._known[entry] = self._scan(entry)
+            return self._known[entry]
 
     def _scan(self, entry: int) -> _Index:
         index = _Index()

@@ -72,8 +72,8 @@ class History:
     def joined(self, cells: Iterable[int] = (), frame: int = 0) -> Iterator[None]:
         """Have what is done inside the block be part of the step that last said something about cells on a frame.
 
-        Without cells, and where pixels of that frame have changed since, it joins the last step: steps are taken back
-        in their order.
+        Without cells, and where a later step has changed what the block may change too, it joins the last step: steps
+        are taken back in their order, and what a later one restores must be what was there before it.
         """
         document, wanted = self.document, set(cells)
         with document.lock:
@@ -83,7 +83,7 @@ class History:
                 if any(p[0] in wanted and p[1] == frame for p in said):
                     found = entries
                     break
-                if any(document.deltas.has_labels(e, frame) for e in entries):
+                if any(self._in_the_way(e, wanted, frame) for e in entries):
                     break
             if found is None and document.done:
                 found = document.done[-1]
@@ -93,6 +93,17 @@ class History:
                 yield
             finally:
                 self._step = before
+
+    def _in_the_way(self, entry: int, cells: set[int], frame: int) -> bool:
+        """Whether an entry may have changed pixels of a frame, records of the table, some cells, or settings."""
+        ops = self.document.journal[entry]["ops"]
+        return (
+            self.document.deltas.has_labels(entry, frame)
+            or self.document.deltas.count(entry) > 0
+            or any(first <= frame < stop for first, stop, _ in ops.get("maps", []))
+            or any(cell in cells for cell, _ in ops.get("cells", []))
+            or bool(ops.get("meta"))
+        )
 
     @property
     def can_undo(self) -> str | None:
@@ -123,11 +134,11 @@ class History:
 
     def _turn(self, forward: bool, drop: bool = False) -> str:
         document = self.document
-        document.check_writable()
-        steps = document.undone if forward else document.done
-        if not steps:
-            raise Refused(f"there is nothing to {'redo' if forward else 'undo'}")
-        with document.lock:
+        with document.lock:  # from here on: a run that begins between asking and doing would be undone while it writes
+            document.check_writable()
+            steps = document.undone if forward else document.done
+            if not steps:
+                raise Refused(f"there is nothing to {'redo' if forward else 'undo'}")
             entries = list(steps[-1]) if forward else list(reversed(steps[-1]))
             lines = [document.journal[entry] for entry in entries]
             said = {"time": now(), "redo" if forward else "undo": entries}
