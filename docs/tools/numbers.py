@@ -124,7 +124,7 @@ def memory() -> str:
         peaks = ", ".join(f"{r['peak MiB']:,.0f} MiB for {r['frames']:,} frames" for r in length.rows)
         cells = length.rows[0]["cells"]
         lines.append(
-            f"A movie's length hardly matters for memory: the same small field of {cells} cells takes {peaks} (peaks of "
+            f"A movie's length hardly matters for memory: one small field of {cells} cells takes {peaks} (peaks of "
             "the whole process)."
         )
     if small:
