@@ -211,9 +211,12 @@ def test_the_dock_fits_the_movie_into_what_it_leaves(window: Any) -> None:
     dock = MainDock(window)
     window.window.add_dock_widget(dock, name="SAM 2 Cell Tracker", area="right")
     assert spin(5, lambda: camera_of(window).zoom < before)
-    width = canvas_of(window).width()
-    left, right = (canvas_point(window, window.layers[0], (0, x)).x() for x in (0, 299))
-    assert 0 <= left < right <= width
+
+    def whole() -> bool:
+        left, right = (canvas_point(window, window.layers[0], (0, x)).x() for x in (0, 299))
+        return bool(0 <= left < right <= canvas_of(window).width())
+
+    assert spin(5, whole)
 
 
 def test_a_camera_that_was_moved_stays(window: Any) -> None:
