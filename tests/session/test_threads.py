@@ -6,12 +6,15 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from stub import FRAMES, HEIGHT, WIDTH, again, disc, measured, state
 
 from napari_sam2.session import Refused, Session, writer
+from napari_sam2.session.deltas import LABELS, Deltas
 
 PATIENCE = 60.0
 
@@ -92,6 +95,64 @@ def test_a_run_in_another_thread_is_ended_at_once(session: Session, monkeypatch:
     assert done == [0, 1, 2, 3] and state(session) == painted
     assert not (session.labels[4] == 1).any()
     measured(session)
+
+
+def test_a_late_mask_does_not_join_a_step_that_others_were_built_on(tracked: Session) -> None:
+    original = state(tracked)
+    tracked.add_click(1, 4, (20, 20))  # its mask takes pixels of the others
+    clicked = state(tracked)
+    tracked.swap(2, 3, 0)
+    swapped = tracked.labels[4].copy()
+    assert tracked.preview(4, [1]) == [1] and not np.array_equal(tracked.labels[4], swapped)
+    tracked.undo()
+    assert state(tracked) == clicked
+    tracked.undo()
+    assert state(tracked) == original
+
+
+def test_a_run_that_begins_while_an_undo_waits_is_not_undone(session: Session) -> None:
+    session.add_click(None, 3, (10, 12))
+    refused: list[Exception] = []
+
+    def undo() -> None:
+        try:
+            session.undo()
+        except Refused as error:
+            refused.append(error)
+
+    waiting = threading.Thread(target=undo)
+    with session.document.lock:
+        waiting.start()
+        time.sleep(0.1)  # it has asked, and cannot do anything yet
+        run = session.track()
+        first = next(run)
+    waiting.join(PATIENCE)
+    assert refused and (session.labels[first.frame] == 1).any()
+    run.close()
+    assert session.undo() == "track" and not session.labels[:].any()
+
+
+def test_records_that_are_looked_up_while_one_is_added_are_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deltas, scan = Deltas(tmp_path), Deltas._scan
+    scanned, go_on = threading.Event(), threading.Event()
+
+    def slowly(self: Deltas, entry: int) -> Any:
+        index = scan(self, entry)
+        scanned.set()
+        go_on.wait(0.3)
+        return index
+
+    monkeypatch.setattr(Deltas, "_scan", slowly)
+    looking = threading.Thread(target=deltas.frames, args=(7,))
+    looking.start()
+    scanned.wait(PATIENCE)
+    monkeypatch.setattr(Deltas, "_scan", scan)
+    deltas.append(7, [(LABELS, 3, b"runs")])
+    go_on.set()
+    looking.join(PATIENCE)
+    assert deltas.frames(7) == [3]
 
 
 def test_acting_while_another_thread_tracks_tears_nothing(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
