@@ -130,8 +130,8 @@ def memory() -> str:
     if small:
         row = small.rows[0]
         lines.append(
-            f"A field of 2048² pixels with {row['cells']} cells of 12 pixels takes {row['peak GiB']:.1f} GiB; one click "
-            f"finds a cell with a median IoU of {row['median one-click IoU']:.2f}."
+            f"A field of 2048² pixels with {row['cells']} cells of 12 pixels takes {row['peak GiB']:.1f} GiB; one "
+            f"click finds a cell with a median IoU of {row['median one-click IoU']:.2f}."
         )
     return "\n".join(f"- {line}" for line in lines) or NOT_MEASURED
 
