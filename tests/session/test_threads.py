@@ -110,6 +110,26 @@ def test_a_late_mask_does_not_join_a_step_that_others_were_built_on(tracked: Ses
     assert state(tracked) == original
 
 
+def test_an_undo_does_not_depend_on_what_was_written_meanwhile(
+    tracked: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask on top of a relabelling that no frame on the disk has seen: both are taken back, and come again."""
+    tracked.settle()
+    monkeypatch.setattr(tracked.document.writer, "submit", lambda frame: None)
+    monkeypatch.setattr(tracked.document.writer, "changed", lambda: None)
+    tracked.add_click(1, 4, (20, 20))
+    clicked = state(tracked)
+    tracked.swap(2, 3, 0)
+    tracked.preview(4, [1])
+    both = state(tracked)
+    for _ in range(2):
+        tracked.undo()
+        assert state(tracked) == clicked
+        measured(tracked)
+        tracked.redo()
+        assert state(tracked) == both
+
+
 def test_a_run_that_begins_while_an_undo_waits_is_not_undone(session: Session) -> None:
     session.add_click(None, 3, (10, 12))
     refused: list[Exception] = []

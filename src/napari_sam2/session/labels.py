@@ -161,14 +161,16 @@ class LabelStore(ByFrame):
             frames = {t for first, stop, _ in maps for t in range(first, stop)} | recorded
             for frame in sorted(frames):
                 notes = self._notes.setdefault(frame, [])
-                last = notes[-1] if notes else None
                 if frame in recorded:
                     notes.append(_Note(entry, line, forward))
                 elif forward:
                     found = [dict(m) for first, stop, m in maps if first <= frame < stop]
                     notes.append(_Note(entry, line, True, found))
-                elif last is not None and last.entry == entry and last.forward:
-                    notes.pop()  # it had not come to this frame yet
+                else:
+                    # It has not come to the frame on the disk yet, and so nothing after it has, which all is undone
+                    # by now.
+                    at = next((i for i, note in enumerate(notes) if note.entry == entry), len(notes))
+                    del notes[at:]
                 self._clean(frame)
 
     # writing ------------------------------------------------------------------------------------------------------
