@@ -14,10 +14,10 @@ from gated import Gate, gated
 from napari.components import ViewerModel
 from stub import FRAMES, HEIGHT, WIDTH, DiscEngine, movie
 
-from napari_sam2.session import open_session
+from napari_sam2.session import new_session, open_session
 from napari_sam2.widgets import notify, preferences
 from napari_sam2.widgets.desk import Desk, desk_of
-from napari_sam2.widgets.image import axes_of
+from napari_sam2.widgets.image import axes_of, movie_of
 from napari_sam2.widgets.place import default_place, free_place
 
 Wait = Callable[..., None]
@@ -88,6 +88,7 @@ def test_another_movie_of_the_name_gets_its_own(free: Desk, viewer: ViewerModel,
     image = viewer.open(saved(tmp_path / "cells.tif"), plugin="napari")[0]
     free.open(image)
     wait(lambda: free.session is not None)
+    free.act("add_click", None, 2, (10, 12))
     free.close_session()
     viewer.layers.clear()
     other = viewer.open(saved(tmp_path / "cells.tif", movie()[::-1].copy()), plugin="napari")[0]
@@ -143,6 +144,77 @@ def test_an_image_removed_while_it_is_opened(free: Desk, viewer: ViewerModel, wa
     viewer.layers.remove(image)
     wait(lambda: not free.opening)
     assert free.session is None
+
+
+# sessions that nobody used ----------------------------------------------------------------------------------------
+
+
+def begun(desk: Desk, wait: Wait, image: object, **options: object) -> Path:
+    desk.open(image, **options)
+    wait(lambda: desk.session is not None and not desk.opening)
+    assert (desk.session.path / "session.json").exists()
+    return desk.session.path
+
+
+def test_looking_leaves_nothing_on_the_disk(
+    free: Desk, viewer: ViewerModel, wait: Wait, tmp_path: Path, told: list[str]
+) -> None:
+    image = viewer.open(saved(tmp_path / "cells.tif"), plugin="napari")[0]
+    begun(free, wait, image)
+    free.show_frame(3)
+    free.use("boxes")
+    free.use("paint")
+    free.next_cell()
+    free.act("set_options", cell_diameter=20.0)
+    free.close_session()
+    assert [p.name for p in tmp_path.glob("*")] == ["cells.tif"]
+    begun(free, wait, image)
+    image.data = movie()[::-1].copy()
+    wait(lambda: free.session is None)
+    assert "was replaced" in told[-1] and "saved" not in told[-1] and "Press Start" in told[-1]
+    count = len(told)
+    begun(free, wait, image)
+    viewer.layers.remove(image)
+    wait(lambda: free.session is None)
+    assert len(told) == count, "there is nothing to say of what was never used"
+    assert [p.name for p in tmp_path.glob("*")] == ["cells.tif"]
+
+
+def test_a_desk_that_ends_leaves_only_what_was_used(
+    free: Desk, viewer: ViewerModel, wait: Wait, tmp_path: Path, own_data_folder: Path
+) -> None:
+    begun(free, wait, viewer.open(saved(tmp_path / "a.tif"), plugin="napari")[0])
+    used = begun(free, wait, viewer.open(saved(tmp_path / "b.tif"), plugin="napari")[0])
+    free.act("add_click", None, 2, (10, 12))
+    wait()
+    free.close()
+    assert sorted(p.name for p in tmp_path.glob("*.sam2cells")) == [used.name]
+    with open_session(used, movie(), make_engine=DiscEngine) as again:
+        assert list(again.cells) == [1]
+
+
+def test_a_movie_that_went_while_it_was_opened_leaves_nothing(
+    free: Desk, viewer: ViewerModel, wait: Wait, tmp_path: Path
+) -> None:
+    image = viewer.open(saved(tmp_path / "a.tif"), plugin="napari")[0]
+    free.open(image)
+    viewer.layers.remove(image)
+    wait(lambda: not free.opening)
+    assert [p.name for p in tmp_path.glob("*")] == ["a.tif"]
+
+
+def test_an_empty_session_that_was_there_before_stays(
+    free: Desk, viewer: ViewerModel, wait: Wait, tmp_path: Path
+) -> None:
+    image = viewer.open(saved(tmp_path / "a.tif"), plugin="napari")[0]
+    path = tmp_path / "a.sam2cells"
+    new_session(movie_of(image, ()), path, model="discs", make_engine=DiscEngine).close()
+    assert begun(free, wait, image) == path
+    free.close_session()
+    assert (path / "session.json").exists()
+    assert begun(free, wait, image, fresh=True) == tmp_path / "a-2.sam2cells"
+    free.close_session()
+    assert sorted(p.name for p in tmp_path.glob("*.sam2cells")) == [path.name]
 
 
 # layers -----------------------------------------------------------------------------------------------------------
@@ -290,6 +362,7 @@ def test_why_a_movie_could_not_be_opened_stays_to_be_read(
     image = viewer.open(path, plugin="napari")[0]
     free.open(image)
     wait(lambda: free.session is not None)
+    free.act("add_click", None, 2, (10, 12))
     free.close_session()
     folder = tmp_path / "film.sam2cells"
     with open_session(folder, movie(), make_engine=DiscEngine):

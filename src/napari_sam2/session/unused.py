@@ -13,10 +13,8 @@ from napari_sam2.session.folder import LOCK_FILE, OWNER_FILE, Owner
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
-OURS = {
-    "cells.json", "prompts.json", "session.json", "log.jsonl", "zarr.json", "labels", "labels/zarr.json", "table", LOCK_FILE,
-    OWNER_FILE,
-}  # fmt: skip
+FILES = ("cells.json", "prompts.json", "session.json", "log.jsonl", "zarr.json", "labels", "labels/zarr.json", "table")
+OURS = {*FILES, LOCK_FILE, OWNER_FILE}
 """What a new session has in its folder."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam2.logfile import start_from_environment
+from napari_sam2.session.unused import is_unused
 from napari_sam2.widgets import notify
 from napari_sam2.widgets.acting import NOTHING_OPEN, Acting
 from napari_sam2.widgets.bound import Binding, BoundLayers
@@ -37,14 +38,19 @@ if TYPE_CHECKING:
 class Sheet:
     """One movie on the desk: its image layer, its session, its layers and its jobs."""
 
-    def __init__(self, binding: Binding, runs: Runs, counting: Counting, note: str = "") -> None:
-        self.binding, self.runs, self.counting, self.note = binding, runs, counting, note
+    def __init__(self, binding: Binding, runs: Runs, counting: Counting, note: str = "", begun: bool = False) -> None:
+        self.binding, self.runs, self.counting, self.note, self.begun = binding, runs, counting, note, begun
         self.current: int | None = None
 
     @property
     def session(self) -> Session:
         """The session."""
         return self.binding.session
+
+    @property
+    def kept(self) -> bool:
+        """Whether the session's folder stays when it is closed: one that the desk has begun goes if it has no cell."""
+        return not (self.begun and is_unused(self.session))
 
     @property
     def image(self) -> Image | None:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from napari_sam2.session import Session, WrongMovie, new_session, open_session
+from napari_sam2.session.unused import remove_unused
 from napari_sam2.widgets import notify, preferences
 from napari_sam2.widgets.bound import Binding
 from napari_sam2.widgets.current import remember
@@ -86,15 +87,15 @@ class Opening:
             self._drop(sheet)
         me.opening, me.refused = image.name, ""
         me.opening_changed.emit(me.opening)
-        found: list[tuple[Session, str]] = []
+        found: list[Opened] = []
 
         def ended(job: Job) -> None:
             me.opening = ""
             if found and (me.closed or image not in me.viewer.layers):
-                found[0][0].close()
+                _close(found[0].session, found[0].begun)
             elif found:
-                session, note = found[0]
-                me.place(image, axes, session, " ".join(n for n in (note, axes.note) if n))
+                session, note, begun = found[0]
+                me.place(image, axes, session, " ".join(n for n in (note, axes.note) if n), begun)
             if job.error is not None:
                 said = notify.explain(job.error)
                 me.refused = said.text if said is not None else str(job.error)
@@ -103,7 +104,7 @@ class Opening:
 
         me.runner.start(lambda job: _open(image, chosen), found.append, ended)
 
-    def place(self, image: Image, axes: Any, session: Session, note: str = "") -> None:
+    def place(self, image: Image, axes: Any, session: Session, note: str = "", begun: bool = False) -> None:
         """Put a session that is open on the desk, with its layers.
 
         Parameters
@@ -116,6 +117,8 @@ class Opening:
             The session; the desk closes it in the end.
         note
             For the user.
+        begun
+            Whether the desk has made it, unasked: then it leaves nothing on the disk if nobody makes a cell.
         """
         from napari_sam2.widgets.desk import Sheet
         from napari_sam2.widgets.needs import Counting
@@ -135,7 +138,7 @@ class Opening:
                 me.needs_changed.emit(needs)
 
         counting = Counting(session, me.runner, counted)
-        sheet = Sheet(binding, runs, counting, note)
+        sheet = Sheet(binding, runs, counting, note, begun)
         me._sheets.append(sheet)
         me.adding = True  # there is no current cell yet that clicks could correct
         image.events.data.connect(self._data_replaced)
@@ -187,7 +190,7 @@ class Opening:
             sheet.image.events.data.disconnect(self._data_replaced)
         sheet.binding.close(remove)
         try:
-            sheet.session.close()
+            _close(sheet.session, sheet.begun)
         except Exception as problem:  # noqa: BLE001 -- what was saved before is safe
             notify.show(problem, "closing the session")
         if me._active is sheet:
@@ -207,7 +210,8 @@ class Opening:
     def _image_gone(self, sheet: Sheet) -> None:
         if sheet in self._me._sheets:
             self._drop(sheet)
-            notify.info(f"The image was removed. Its session is saved in {sheet.session.path}.")
+            if sheet.kept:
+                notify.info(f"The image was removed. Its session is saved in {sheet.session.path}.")
 
     def _data_replaced(self, event: Any) -> None:
         me = self._me
@@ -221,10 +225,8 @@ class Opening:
             return
         name = sheet.image.name if sheet.image is not None else "The image"
         self._drop(sheet)
-        notify.warning(
-            f"The data of '{name}' was replaced. What was done so far is saved in {sheet.session.path}; press Start to "
-            "begin with the new data."
-        )
+        saved = f" What was done so far is saved in {sheet.session.path}." if sheet.kept else ""
+        notify.warning(f"The data of '{name}' was replaced.{saved} Press Start to begin with the new data.")
 
     def _layer_chosen(self, event: Any = None) -> None:
         layer = self._me.viewer.layers.selection.active
@@ -233,7 +235,21 @@ class Opening:
             self._activate(sheet)
 
 
-def _open(image: Any, choice: Choice) -> Iterator[tuple[Session, str]]:
+class Opened(NamedTuple):
+    """A session, what to tell about it, and whether it was begun rather than continued."""
+
+    session: Session
+    note: str = ""
+    begun: bool = False
+
+
+def _close(session: Session, begun: bool) -> None:
+    session.close()
+    if begun:
+        remove_unused(session)
+
+
+def _open(image: Any, choice: Choice) -> Iterator[Opened]:
     """Open or begin the session of a layer; in a thread, since it reads from the movie."""
     said = preferences.read()
     limits = "shown" if choice.shown_contrast else None
@@ -245,7 +261,7 @@ def _open(image: Any, choice: Choice) -> Iterator[tuple[Session, str]]:
             session = open_session(place, _as_noted(image, choice.others, place), make_engine=maker)
             count = len(session.cells)
             cells = f"{count} cell{'s' * (count != 1)}"
-            yield session, f"Continued {place.name} with {cells}. 'Start afresh' begins a new one beside it."
+            yield Opened(session, f"Continued {place.name} with {cells}. 'Start afresh' begins a new one beside it.")
             return
         except WrongMovie:
             pass  # another movie of this name: it gets a session of its own
@@ -263,7 +279,7 @@ def _open(image: Any, choice: Choice) -> Iterator[tuple[Session, str]]:
         units=units,
         make_engine=maker,
     )
-    yield session, ""
+    yield Opened(session, begun=True)
 
 
 def _as_noted(image: Any, others: Sequence[Any], place: Path) -> Any:
