@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.utils.notifications import Notification, notification_manager
 from npe2 import PluginManager, PluginManifest
 
 import napari_sam2.widgets.samples as hooks
-from napari_sam2.samples import REAL, SYNTHETIC, synthetic_layers
+from napari_sam2.samples import REAL, SYNTHETIC, RealMovie, download_sample, synthetic_layers
 from napari_sam2.samples.real import TermsNotAccepted
+from napari_sam2.weights import DownloadCancelled, DownloadError
 from napari_sam2.widgets.waiting import wait_for
-from tests.samples.test_real import FRAMES, server, tiny  # noqa: F401 - fixtures
+from tests.samples.test_real import FRAMES, HASTY, server, tiny  # noqa: F401 - fixtures
 
 MANIFEST = PluginManifest.from_file(Path(hooks.__file__).parents[1] / "napari.yaml")
 ENTRIES = {sample.key: sample for sample in MANIFEST.contributions.sample_data or ()}
@@ -58,6 +63,47 @@ def test_without_a_window_a_shell_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(hooks, "has_window", lambda: False)
     with pytest.raises(ValueError, match="napari-sam2 samples download u373"):
         hooks.open_real(REAL["u373"], tmp_path)
+
+
+@pytest.fixture
+def told() -> Iterator[list[Notification]]:
+    """What napari shows its user."""
+    seen: list[Notification] = []
+    notification_manager.notification_ready.connect(seen.append)
+    yield seen
+    notification_manager.notification_ready.disconnect(seen.append)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(TermsNotAccepted("It was not downloaded."), "not downloaded"), (DownloadCancelled("stopped"), "goes on from")],
+)
+def test_the_menu_is_not_angry_with_somebody_who_says_no(
+    monkeypatch: pytest.MonkeyPatch, told: list[Notification], answer: Exception, words: str
+) -> None:
+    """napari itself opens the sample: no error, no layer, one friendly sentence."""
+    from napari.components import ViewerModel
+
+    def refused(movie: RealMovie, folder: Path | None = None) -> None:
+        raise answer
+
+    monkeypatch.setattr(hooks, "open_real", refused)
+    pm = PluginManager.instance()
+    if "napari-sam2" not in pm._manifests:
+        pm.register(MANIFEST)
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((4, 16, 16)), name="before")
+    assert viewer.open_sample("napari-sam2", "u373") == []
+    assert [layer.name for layer in viewer.layers] == ["before"] and viewer.dims.ndim == 3
+    assert [note.severity for note in told] == ["info"]
+    assert words in told[0].message
+
+
+def test_a_failed_download_is_an_error_still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hooks, "ask", lambda movie: True)
+    monkeypatch.setattr(hooks, "download_sample", partial(download_sample, policy=HASTY))
+    with pytest.raises(DownloadError, match="by hand"):
+        hooks.chosen(replace(REAL["u373"], address="http://127.0.0.1:9"), tmp_path)
 
 
 @pytest.mark.gui

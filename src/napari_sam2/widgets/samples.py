@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from napari_sam2.samples import RealMovie, download_sample, find_real, read_real, synthetic_layers
+from napari_sam2.samples.real import TermsNotAccepted
 from napari_sam2.samples.synthetic import LayerData
-from napari_sam2.weights import DownloadProgress
+from napari_sam2.weights import DownloadCancelled, DownloadProgress
+from napari_sam2.widgets import notify
 from napari_sam2.widgets.waiting import Tell, has_window, parent_window, wait_for
 
 _TITLE = "Opening a sample"
@@ -29,17 +33,39 @@ rods, rods_with_truth = _synthetic("rods"), _synthetic("rods", True)
 
 def u373() -> list[LayerData]:
     """Open U373 cells in phase contrast."""
-    return open_real(find_real("u373"))
+    return chosen(find_real("u373"))
 
 
 def hela_dic() -> list[LayerData]:
     """Open HeLa cells in DIC."""
-    return open_real(find_real("hela-dic"))
+    return chosen(find_real("hela-dic"))
 
 
 def sim_plus() -> list[LayerData]:
     """Open simulated nuclei."""
-    return open_real(find_real("sim-plus"))
+    return chosen(find_real("sim-plus"))
+
+
+def no_layers() -> list[LayerData]:
+    """What napari takes for a sample without complaint, and adds nothing: an image of no channels.
+
+    An empty list and the empty layer (``(None,)``), which mean this elsewhere, are errors for ``open_sample``.
+    """
+    return [(np.empty((0, 1, 1), np.uint8), {"channel_axis": 0}, "image")]
+
+
+def chosen(movie: RealMovie, folder: Path | None = None) -> list[LayerData]:
+    """Open a public movie as the menu does: somebody who says no, or stops the download, is told so, not warned.
+
+    Parameters, result and errors as of :func:`open_real`.
+    """
+    try:
+        return open_real(movie, folder)
+    except TermsNotAccepted as declined:
+        notify.info(str(declined))
+    except DownloadCancelled:
+        notify.info(f"{movie.title}: the download was stopped. What was fetched is kept, and it goes on from there.")
+    return no_layers()
 
 
 def open_real(movie: RealMovie, folder: Path | None = None) -> list[LayerData]:
