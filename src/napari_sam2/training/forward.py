@@ -7,7 +7,6 @@ memories keep absolute token coordinates, and what is remembered is the network'
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -19,48 +18,15 @@ from napari_sam2.network.prompt_encoder import Prompts
 from napari_sam2.network.windows import gather_windows
 from napari_sam2.training.batches import SOFT, Batch
 from napari_sam2.training.dense import DenseHead, dense_loss
-from napari_sam2.training.losses import CellLosses, LossWeights, cell_losses
+from napari_sam2.training.losses import LossWeights, cell_losses
 from napari_sam2.training.prompts import ABSENT, correction_clicks
 from napari_sam2.training.remembered import Slot, Timing, draw_timing, memory_on
+from napari_sam2.training.step import StepOutput, Windows, collect, replace_rows
 
-CORRECTED_SHARE = 0.5  # of prompted rows that get a round of correction clicks
+CORRECTED_SHARE = 0.5  # of prompted rows that get a correction click, and of those that get one more
+CORRECTIONS = 3  # rounds of them
 CORRECTED_CLIPS = 0.25  # of batches in which tracking is corrected on one frame
 CORRECTED_BELOW = 0.9  # IoU under which a followed cell is corrected
-
-
-@dataclass
-class Windows:
-    """Features of N windows: (N, C, n, n), (N, C/4, 2n, 2n), (N, C/8, 4n, 4n), and their origins in tokens."""
-
-    stride16: Tensor
-    stride8: Tensor
-    stride4: Tensor
-    origin: Tensor
-
-
-@dataclass
-class StepOutput:
-    """What a step gives.
-
-    Attributes
-    ----------
-    loss : Tensor
-        Scalar.
-    terms : dict of str to float
-        For the log.
-    row_logits : (R, 4n, 4n)
-        Chosen logits after the first prompt, before corrections.
-    track_logits : (N, T, 4n, 4n)
-        Chosen logits on every frame; -1024 where the cell is taken to be absent.
-    track_scores : (N, T)
-        Object score logits.
-    """
-
-    loss: Tensor
-    terms: dict[str, Tensor] = field(default_factory=dict)
-    row_logits: Tensor | None = None
-    track_logits: Tensor | None = None
-    track_scores: Tensor | None = None
 
 
 class Trainee(nn.Module):
@@ -148,7 +114,7 @@ class Trainee(nn.Module):
             single[counted],
             weights,
         )
-        _collect(output, "first", losses, 1.0)
+        collect(output, "first", losses, 1.0)
         answer = self.model.select(decoded, single)
         output.row_logits = answer.logits_nhw
         if bool(batch.row_use_mask.any()):
@@ -157,28 +123,54 @@ class Trainee(nn.Module):
             fixed = self.model.mask_as_output(
                 windows.stride16[given], windows.stride8[given], windows.stride4[given], masks
             )
-            answer = _replace_rows(answer, given, fixed)
+            answer = replace_rows(answer, given, fixed)
         if not correct:
             return answer, targets
-        lucky = torch.rand(len(targets), generator=generator).to(targets.device) < CORRECTED_SHARE
-        chosen = (lucky & ~batch.row_use_mask).nonzero()[:, 0]
-        if len(chosen) == 0:
-            return answer, targets
-        rows = torch.arange(len(targets), device=targets.device)
-        shown = decoded.logits_nmhw[rows, answer.index_n][chosen].detach()
-        points, labels = correction_clicks(shown, targets[chosen], generator)
-        prompts = Prompts(
-            torch.cat((batch.row_points[chosen], points[:, None]), 1),
-            torch.cat((batch.row_labels[chosen], labels[:, None]), 1),
-            shown.clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP),
-        )
-        again = self._decode(raw[chosen], windows.stride8[chosen], windows.stride4[chosen], prompts)
-        single = (prompts.labels_np != ABSENT).sum(1) <= 1
-        losses = cell_losses(
-            again.logits_nmhw, again.iou_nm, again.object_logits_n, targets[chosen], present[chosen], single, weights
-        )
-        _collect(output, "corrected", losses, CORRECTED_SHARE)
-        return _replace_rows(answer, chosen, self.model.select(again, single)), targets
+        return self._corrected(
+            raw, windows, prompts, decoded, answer, targets, batch, weights, generator, output
+        ), targets
+
+    def _corrected(
+        self,
+        raw: Tensor,
+        windows: Windows,
+        prompts: Prompts,
+        decoded: DecoderOutput,
+        answer: Selection,
+        targets: Tensor,
+        batch: Batch,
+        weights: LossWeights,
+        generator: torch.Generator,
+        output: StepOutput,
+    ) -> Selection:
+        """Rounds of corrections: each gives some of the rows of the round before one more click, where they err most.
+
+        Each round sees the mask of the one before, as a user does who goes on until a stubborn cell is right.
+        """
+        chosen = (~batch.row_use_mask).nonzero()[:, 0]
+        points, labels, raw = prompts.points_npx2[chosen], prompts.labels_np[chosen], raw[chosen]
+        shown = decoded.logits_nmhw[chosen, answer.index_n[chosen]].detach()
+        for turn in range(CORRECTIONS):
+            lucky = torch.rand(len(chosen), generator=generator).to(targets.device) < CORRECTED_SHARE
+            if not bool(lucky.any()):
+                break
+            chosen, raw, shown = chosen[lucky], raw[lucky], shown[lucky]
+            target = targets[chosen]
+            click, sign = correction_clicks(shown, target, generator)
+            points = torch.cat((points[lucky], click[:, None]), 1)
+            labels = torch.cat((labels[lucky], sign[:, None]), 1)
+            given = Prompts(points, labels, shown.clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP))
+            again = self._decode(raw, windows.stride8[chosen], windows.stride4[chosen], given)
+            single = (labels != ABSENT).sum(1) <= 1
+            present = torch.ones(len(chosen), dtype=torch.bool, device=targets.device)
+            losses = cell_losses(
+                again.logits_nmhw, again.iou_nm, again.object_logits_n, target, present, single, weights
+            )
+            collect(output, f"corrected_{turn + 1}" if turn else "corrected", losses, CORRECTED_SHARE ** (turn + 1))
+            better = self.model.select(again, single)
+            shown = again.logits_nmhw[torch.arange(len(chosen), device=targets.device), better.index_n].detach()
+            answer = replace_rows(answer, chosen, better)
+        return answer
 
     def _follow(
         self,
@@ -228,7 +220,7 @@ class Trainee(nn.Module):
                 multimask[tracked],
                 weights,
             )
-            _collect(output, "follow", losses, 1.0 / (length - 1))
+            collect(output, "follow", losses, 1.0 / (length - 1))
             answer = self.model.select(decoded, multimask)
             logits.append(answer.logits_nhw)
             scores.append(answer.object_logits_n)
@@ -251,8 +243,8 @@ class Trainee(nn.Module):
                         multimask[chosen],
                         weights,
                     )
-                    _collect(output, "recaptured", losses, 0.5)
-                    answer = _replace_rows(answer, chosen, self.model.select(again, multimask[chosen]))
+                    collect(output, "recaptured", losses, 0.5)
+                    answer = replace_rows(answer, chosen, self.model.select(again, multimask[chosen]))
                     conditioning[chosen] = True
             if t == length - 1:
                 break
@@ -274,25 +266,3 @@ class Trainee(nn.Module):
             hard,
         )
         return Slot(memory, windows.origin[index], rows.pointer_nc[index], frame, hard, valid)
-
-
-def _replace_rows(answer: Selection, index: Tensor, other: Selection) -> Selection:
-    """Rows `index` of one selection replaced by another's; differentiable."""
-    values = {}
-    for name, value in vars(answer).items():
-        values[name] = value.index_copy(0, index, getattr(other, name).to(value.dtype))
-    return replace(answer, **values)
-
-
-def _collect(output: StepOutput, name: str, losses: CellLosses, weight: float) -> None:
-    """Add a group of losses to the step's."""
-    output.loss = output.loss + weight * losses.total
-    share = weight if name == "follow" else 1.0
-    entries = {
-        f"{name}_mask": losses.mask,
-        f"{name}_score": losses.object_score,
-        f"{name}_iou_error": losses.iou,
-        f"{name}_overlap": losses.overlap.mean() if len(losses.overlap) else losses.mask,
-    }
-    for key, value in entries.items():
-        output.terms[key] = output.terms.get(key, torch.zeros_like(value)) + share * value.detach()

@@ -19,10 +19,11 @@ from napari_sam2.training.batches import Batch
 from napari_sam2.training.checkpoint import NAME, load_checkpoint, save_checkpoint
 from napari_sam2.training.clip import ClipSource
 from napari_sam2.training.curves import append_row, draw_curves, trim_log
-from napari_sam2.training.forward import StepOutput, Trainee
+from napari_sam2.training.forward import Trainee
 from napari_sam2.training.loader import BatchData, load_batches
 from napari_sam2.training.schedule import AveragedWeights, learning_rate_factor
 from napari_sam2.training.settings import TrainSettings
+from napari_sam2.training.step import StepOutput
 from napari_sam2.training.validation import Validation
 
 FAR = 10_000_000  # steps; runs end by time, by a signal, or by --steps
