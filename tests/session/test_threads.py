@@ -207,7 +207,7 @@ def test_acting_while_another_thread_tracks_tears_nothing(session: Session, monk
             lambda: session.add_click(cell, frame, place, force=True),
             lambda: session.paint(cell, frame, disc(*place), force=True),
             lambda: session.delete(cell, force=True),
-            lambda: session.swap(cell, rng.choice(cells), frame, force=True),
+            lambda: session.swap(cell, rng.choice(cells or [1]), frame, force=True),
             lambda: session.divide(cell, frame, [place, disc(20, 20)], force=True),
             session.undo,
             session.undo,
