@@ -267,7 +267,6 @@ def test_two_docks_show_the_same(slow: MainDock, window: Any, gate: Gate) -> Non
     assert spin(LONG, lambda: [label.text() for label in told] == ["Everything is tracked."] * 2)
 
 
-@pytest.mark.skip(reason="it passes, but napari finds one QtViewer left afterwards; who keeps it is not known yet")
 def test_the_viewer_closed_during_a_run(make_window: Callable[..., Any], gate: Gate, tmp_path: Path) -> None:
     viewer = make_window(show=True)
     dock = MainDock(viewer)

@@ -78,9 +78,14 @@ class QtRunner(QObject):
     def close(self) -> None:
         """See `runner.Runner`."""
         self._closed = True
+        # what was to be called, and what timers are connected with, would keep this and its viewer for ever
+        timers, self._timers = list(self._timers.values()), {}
+        self._due = {}
         with suppress(RuntimeError):
-            for timer in self._timers.values():
+            for timer in timers:
                 timer.stop()
+                timer.timeout.disconnect()
+                timer.deleteLater()
 
     def _call(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
         if not self._closed:
