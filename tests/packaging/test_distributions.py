@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -107,12 +108,30 @@ def test_what_the_wheel_says_about_itself(wheel: Path) -> None:
     assert "[napari.manifest]" in entries and "napari-sam2 = napari_sam2:napari.yaml" in entries
 
 
+def test_the_description_leads_nowhere_wrong(wheel: Path, sdist: Path) -> None:
+    """As PyPI renders it: every picture and link has a whole address, and both files say the same."""
+    pytest.importorskip("comrak", reason="renders Markdown as PyPI does: pip install 'readme-renderer[md]'")
+    from readme_renderer.markdown import render
+
+    text = str(metadata(wheel).get_payload(decode=True), "utf-8")
+    page = render(text)
+    assert page is not None and "napari-sam2" in page and len(page) > 5000
+    targets = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(targets) > 5
+    assert not [target for target in targets if not target.startswith(("https://", "#"))]
+    with tarfile.open(sdist) as file:
+        (name,) = [name for name in file.getnames() if name.count("/") == 1 and name.endswith("/PKG-INFO")]
+        inside = file.extractfile(name)
+        assert inside is not None
+        assert str(email.message_from_binary_file(inside).get_payload(decode=True), "utf-8") == text
+
+
 def test_the_source_distribution_can_be_worked_with(sdist: Path) -> None:
     with tarfile.open(sdist) as file:
         names = {name.split("/", 1)[1] for name in file.getnames() if "/" in name}
     for wanted in (
         "pyproject.toml", "README.md", "LICENSE", "NOTICE", "Makefile", "CONTRIBUTING.md", "SECURITY.md", ".ci/run",
-        f"src/{WEIGHTS}", "tests/conftest.py", "benchmarks/quality.py", "mkdocs.yml",
+        ".ci/description.py", f"src/{WEIGHTS}", "tests/conftest.py", "benchmarks/quality.py", "mkdocs.yml",
     ):  # fmt: skip
         assert wanted in names, wanted
     assert not [name for name in names if ".venv" in name or "__pycache__" in name or name.startswith("shared")]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -72,6 +74,42 @@ def test_commands_of_workflows_exist() -> None:
     }
     assert named >= {"lint", "package", "docs", "venv", "test"}
     assert named <= targets
+
+
+@pytest.fixture
+def made_for_the_index() -> ModuleType:
+    """The build's own module that turns README.md into the text for PyPI."""
+    pytest.importorskip("hatchling")
+    spec = importlib.util.spec_from_file_location("description", ROOT / ".ci" / "description.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_links_of_the_readme_are_whole_addresses_on_the_index(made_for_the_index: ModuleType) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    relative = re.findall(r"\]\((?!https?:|#)([^)]+)\)", readme)
+    pictures = [target for target in relative if target.endswith(".png")]
+    assert len(pictures) >= 5 and len(relative) > 10
+    address, version = made_for_the_index.repository(
+        {"GITHUB_REPOSITORY": "someone/napari-sam2", "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.2.3"}
+    )
+    text = made_for_the_index.description(readme, address, version)
+    assert not re.findall(r"\]\((?!https?:|#)", text)
+    for kind, targets in (("raw", pictures), ("blob", sorted(set(relative) - set(pictures)))):
+        for target in targets:
+            assert (ROOT / target).exists(), target
+            assert f"](https://github.com/someone/napari-sam2/{kind}/v1.2.3/{target})" in text
+
+
+def test_without_an_address_pictures_become_words(made_for_the_index: ModuleType) -> None:
+    assert made_for_the_index.repository({}) == ("", "main")
+    said = {"NAPARI_SAM2_REPOSITORY": "https://example.org/x/", "GITHUB_SHA": "abc"}
+    assert made_for_the_index.repository(said) == ("https://example.org/x", "abc")
+    text = "![A dock](a/b.png)\n[The `tutorial`](docs/t.md), [napari](https://napari.org), [below](#models)"
+    wanted = "*(A dock)*\nThe `tutorial`, [napari](https://napari.org), [below](#models)"
+    assert made_for_the_index.description(text, "", "main") == wanted
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)
