@@ -17,6 +17,7 @@ from napari_sam2.network.model import FEEDBACK_CLAMP
 from napari_sam2.network.prompt_encoder import ABSENT, BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND
 from napari_sam2.tracking.features import WindowFeatures
 from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.hold import hold_clicks
 from napari_sam2.tracking.masks import Masks
 from napari_sam2.tracking.parts import keep_parts, most_interior
 from napari_sam2.tracking.prompts import FramePrompts
@@ -36,8 +37,8 @@ class Prompter:
     model
         The network.
     trusting
-        Trust the user: a cell is there when it is pointed at, whatever the network says, and a correction implies that
-        the rest is right. The published tracker does neither.
+        Trust the user: a cell is there when it is pointed at, whatever the network says, a correction implies that the
+        rest is right, and clicks hold (`hold_clicks`). The published tracker does none of it.
     tidy
         Drop parts of a mask that nobody pointed at.
     """
@@ -95,6 +96,8 @@ class Prompter:
                 raised = output.object_logits_n.clamp(min=PROMPTED_LOGIT)
                 output.object_logits_n = torch.where(positive, raised, output.object_logits_n)
             chosen = self.model.select(output, count <= 1)
+            if self.trusting:
+                chosen.logits_nhw = hold_clicks(chosen.logits_nhw, points, labels).to(chosen.logits_nhw)
             if self.tidy:
                 chosen.logits_nhw = keep_parts(chosen.logits_nhw, _places(said, size), share=0)
             masks.put(at, chosen)

@@ -16,6 +16,7 @@ from napari_sam2.network.mask_decoder import DecoderOutput
 from napari_sam2.network.model import FEEDBACK_CLAMP, ImageFeatures, Sam2, Selection, normalise, upscale_logits
 from napari_sam2.network.prompt_encoder import Prompts
 from napari_sam2.network.windows import gather_windows
+from napari_sam2.tracking.hold import hold_clicks
 from napari_sam2.training.batches import SOFT, Batch
 from napari_sam2.training.dense import DenseHead, dense_loss
 from napari_sam2.training.losses import LossWeights, cell_losses
@@ -145,7 +146,7 @@ class Trainee(nn.Module):
     ) -> Selection:
         """Rounds of corrections: each gives some of the rows of the round before one more click, where they err most.
 
-        Each round sees the mask of the one before, as a user does who goes on until a stubborn cell is right.
+        Each round sees the mask of the one before as a user sees it, who goes on until a stubborn cell is right.
         """
         chosen = (~batch.row_use_mask).nonzero()[:, 0]
         points, labels, raw = prompts.points_npx2[chosen], prompts.labels_np[chosen], raw[chosen]
@@ -168,7 +169,8 @@ class Trainee(nn.Module):
             )
             collect(output, f"corrected_{turn + 1}" if turn else "corrected", losses, CORRECTED_SHARE ** (turn + 1))
             better = self.model.select(again, single)
-            shown = again.logits_nmhw[torch.arange(len(chosen), device=targets.device), better.index_n].detach()
+            drawn = again.logits_nmhw[torch.arange(len(chosen), device=targets.device), better.index_n]
+            shown = hold_clicks(drawn.detach(), points, labels)
             answer = replace_rows(answer, chosen, better)
         return answer
 
