@@ -13,7 +13,7 @@ from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
 from napari.utils.notifications import NotificationManager, notification_manager
 
 import napari_sam2
-from napari_sam2.widgets import commands, keys
+from napari_sam2.widgets import cell_commands, commands, keys
 from napari_sam2.widgets.bindings import bindings_of, napari_keys
 from napari_sam2.widgets.desk import Desk
 
@@ -296,15 +296,15 @@ def test_frames_with_clicks(desk: Desk, told: list[str]) -> None:
     desk.show_frame(0)
     seen = []
     for _ in range(2):
-        commands.next_prompted(desk)
+        cell_commands.next_prompted(desk)
         seen.append(desk.frame)
-    commands.next_prompted(desk)
+    cell_commands.next_prompted(desk)
     assert seen == [2, 7] and desk.frame == 7
     assert "no clicks on cell 1 after frame 7" in told[-1]
-    commands.previous_prompted(desk)
+    cell_commands.previous_prompted(desk)
     assert desk.frame == 2
     desk.select(None)
-    commands.next_prompted(desk)
+    cell_commands.next_prompted(desk)
     assert desk.frame == 4
 
 
@@ -314,27 +314,27 @@ def test_correcting_keys(desk: Desk, wait: Callable[..., None], told: list[str])
     desk.session.run()
     desk.select(1)
     desk.show_frame(5)
-    commands.lock_here(desk)
+    cell_commands.lock_here(desk)
     locked = desk.session.measurements(1)["locked"]
     assert locked[5] and locked.sum() == 1
-    commands.lock_here(desk)
+    cell_commands.lock_here(desk)
     assert not desk.session.measurements(1)["locked"].any()
-    commands.lock(desk)
+    cell_commands.lock(desk)
     assert desk.session.measurements(1)["locked"].all()
-    commands.lock(desk)
-    commands.delete_on(desk)
+    cell_commands.lock(desk)
+    cell_commands.delete_on(desk)
     assert not desk.session.measurements(1)["area"][5]
     commands.undo(desk)
     assert desk.session.measurements(1)["area"][5]
-    commands.delete_from(desk)
+    cell_commands.delete_from(desk)
     assert not desk.session.measurements(1)["area"][5:].any()
     commands.undo(desk)
-    commands.cut(desk)
+    cell_commands.cut(desk)
     assert set(desk.session.cells) == {1, 2, 3}
     commands.undo(desk)
     commands.redo(desk)
     assert set(desk.session.cells) == {1, 2, 3}
-    commands.delete(desk)
+    cell_commands.delete(desk)
     assert 1 not in desk.session.cells
 
 
@@ -344,15 +344,15 @@ def test_two_cells_take_the_one_under_the_mouse(desk: Desk, told: list[str]) -> 
     desk.session.run()
     desk.select(1)
     desk.viewer.cursor.position = (0, 0, 0)
-    commands.swap(desk)
+    cell_commands.swap(desk)
     assert "Point with the mouse at the other cell" in told[-1]
     frame = 5
     desk.show_frame(frame)
     row = desk.session.measurements(2)[frame]
     desk.viewer.cursor.position = (frame, float(row["y"]), float(row["x"]))
-    assert commands.cell_under_mouse(desk) == 2
+    assert cell_commands.cell_under_mouse(desk) == 2
     before = desk.session.labels[frame].copy()
-    commands.swap(desk)
+    cell_commands.swap(desk)
     after = desk.session.labels[frame]
     assert ((before == 1) == (after == 2)).all() and (before == 1).any()
     assert (desk.session.labels[0] == 1).any()

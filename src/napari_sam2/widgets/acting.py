@@ -11,7 +11,8 @@ from napari_sam2.widgets import notify
 from napari_sam2.widgets.run_state import Request
 
 if TYPE_CHECKING:
-    from napari_sam2.widgets.desk import Desk, Sheet
+    from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.sheet import Sheet
 
 NOTHING_OPEN = "Nothing is open: choose an image and press Start in the SAM 2 Cell Tracker."
 

@@ -1,30 +1,19 @@
-"""What keys, menus and the palette do: one function each, all on a desk. No Qt here."""
+"""What keys, menus and the palette do: one function each, on a desk; about cells see `cell_commands`. No Qt here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from napari_sam2.widgets import notify
-from napari_sam2.widgets.cell_actions import ACTIONS as CELL_ACTIONS
-from napari_sam2.widgets.cell_checks import Chosen
+from napari_sam2.widgets.cell_commands import NO_CELL, open_session
 from napari_sam2.widgets.review_queue import queue_of
 
 if TYPE_CHECKING:
     from napari_sam2.session import Session
     from napari_sam2.widgets.desk import Desk
 
-NO_SESSION = "Choose an image first: there is no session yet"
 NOTHING_RUNS = "Nothing is being tracked"
-NO_CELL = "Choose a cell first: click on one, or make a new one"
-_BY_NAME = {action.name: action for action in CELL_ACTIONS}
-
-
-def _session(desk: Desk) -> Session | None:
-    if desk.session is None:
-        notify.warning(NO_SESSION)
-    return desk.session
 
 
 # clicks -----------------------------------------------------------------------------------------------------------
@@ -32,7 +21,7 @@ def _session(desk: Desk) -> Session | None:
 
 def next_cell(desk: Desk) -> None:
     """Have the next clicks be a new cell."""
-    if _session(desk) is not None:
+    if open_session(desk) is not None:
         _note(desk)
         desk.next_cell()
         _use(desk, "clicks_on")
@@ -40,7 +29,7 @@ def next_cell(desk: Desk) -> None:
 
 def last_cell(desk: Desk) -> None:
     """Go back to the cell that was current before this one."""
-    session = _session(desk)
+    session = open_session(desk)
     if session is None:
         return
     known = [cell for cell in _note(desk) if cell in session.cells and cell != desk.current]
@@ -74,7 +63,7 @@ def _note(desk: Desk) -> list[int]:
 
 
 def _use(desk: Desk, tool: str) -> None:
-    if _session(desk) is not None:
+    if open_session(desk) is not None:
         desk.use(tool)
 
 
@@ -108,7 +97,7 @@ def look(desk: Desk) -> None:
 
 def track(desk: Desk) -> None:
     """Track what is needed; where tracking is paused, go on."""
-    if _session(desk) is None:
+    if open_session(desk) is None:
         return
     if desk.run.kind == "paused":
         desk.resume()
@@ -118,7 +107,7 @@ def track(desk: Desk) -> None:
 
 def track_cell(desk: Desk) -> None:
     """Track the current cell alone."""
-    if _session(desk) is None:
+    if open_session(desk) is None:
         return
     if desk.current is None:
         notify.warning(NO_CELL)
@@ -149,144 +138,26 @@ def cancel(desk: Desk) -> None:
 
 def next_suspect(desk: Desk) -> None:
     """Look at the next suspect or proposed division."""
-    if _session(desk) is not None:
+    if open_session(desk) is not None:
         queue_of(desk).next()
 
 
 def previous_suspect(desk: Desk) -> None:
     """Look at the one before."""
-    if _session(desk) is not None:
+    if open_session(desk) is not None:
         queue_of(desk).previous()
 
 
 def accept(desk: Desk) -> None:
     """The suspect is right, or the division is one."""
-    if _session(desk) is not None:
+    if open_session(desk) is not None:
         queue_of(desk).accept()
 
 
 def reject(desk: Desk) -> None:
     """The suspect is wrong, or the division is none."""
-    if _session(desk) is not None:
+    if open_session(desk) is not None:
         queue_of(desk).reject()
-
-
-# frames with clicks -----------------------------------------------------------------------------------------------
-
-
-def prompted_frames(session: Session, cells: Iterable[int]) -> list[int]:
-    """Frames on which something was said about any of these cells, in order."""
-    return sorted({frame for cell in cells for frame in session.prompts(cell)})
-
-
-def _go_to_prompted(desk: Desk, forward: bool) -> None:
-    session = _session(desk)
-    if session is None:
-        return
-    current = desk.current
-    mine = [current] if current is not None and current in session.cells else list(session.cells)
-    frames = prompted_frames(session, mine)
-    here = desk.frame
-    beyond = [f for f in frames if f > here] if forward else [f for f in reversed(frames) if f < here]
-    if beyond:
-        desk.show_frame(beyond[0])
-        return
-    whose = f"cell {mine[0]}" if len(mine) == 1 else "any cell"
-    notify.info(f"There are no clicks on {whose} {'after' if forward else 'before'} frame {here}")
-
-
-def next_prompted(desk: Desk) -> None:
-    """Go to the next frame with clicks on the current cell, or on any where there is none."""
-    _go_to_prompted(desk, forward=True)
-
-
-def previous_prompted(desk: Desk) -> None:
-    """Go to the previous frame with clicks."""
-    _go_to_prompted(desk, forward=False)
-
-
-# cells ------------------------------------------------------------------------------------------------------------
-
-
-def _on_cells(desk: Desk, name: str, partner: bool = False) -> None:
-    """Do something with the current cell, and the one under the mouse where it takes two."""
-    session = _session(desk)
-    if session is None:
-        return
-    if desk.current is None or desk.current not in session.cells:
-        notify.warning(NO_CELL)
-        return
-    cells: tuple[int, ...] = (desk.current,)
-    if partner:
-        other = cell_under_mouse(desk)
-        if other is None or other == desk.current:
-            notify.warning(f"Point with the mouse at the other cell, then press the key again: this is cell {cells[0]}")
-            return
-        cells = (desk.current, other)
-    why = _BY_NAME[name].run(desk, Chosen(cells, desk.frame))
-    if why is not None:
-        notify.warning(why)
-
-
-def cell_under_mouse(desk: Desk) -> int | None:
-    """The cell that the mouse points at on the frame that is shown; None for none."""
-    labels = desk.layers.labels if desk.layers is not None else None
-    if labels is None or desk.session is None:
-        return None
-    value = labels.get_value(desk.viewer.cursor.position, world=True)
-    found = int(value) if value else 0
-    return found if found in desk.session.cells else None
-
-
-def lock_here(desk: Desk) -> None:
-    """Lock the current cell on this frame, or unlock it."""
-    _on_cells(desk, "lock_here")
-
-
-def lock(desk: Desk) -> None:
-    """Lock the current cell on all frames, or unlock it."""
-    _on_cells(desk, "lock")
-
-
-def divide(desk: Desk) -> None:
-    """Have the current cell divide; the cell under the mouse, if there is another, is one daughter."""
-    other = cell_under_mouse(desk)
-    _on_cells(desk, "divide", partner=other is not None and other != desk.current)
-
-
-def merge(desk: Desk) -> None:
-    """Merge the cell under the mouse into the current one."""
-    _on_cells(desk, "merge", partner=True)
-
-
-def connect(desk: Desk) -> None:
-    """Have the current cell go on as the cell under the mouse."""
-    _on_cells(desk, "connect", partner=True)
-
-
-def swap(desk: Desk) -> None:
-    """Exchange the current cell and the one under the mouse from this frame on."""
-    _on_cells(desk, "swap", partner=True)
-
-
-def cut(desk: Desk) -> None:
-    """Have the current cell be another one from this frame on."""
-    _on_cells(desk, "cut")
-
-
-def delete_on(desk: Desk) -> None:
-    """Delete the current cell on this frame."""
-    _on_cells(desk, "delete_on")
-
-
-def delete_from(desk: Desk) -> None:
-    """Delete the current cell from this frame on."""
-    _on_cells(desk, "delete_from")
-
-
-def delete(desk: Desk) -> None:
-    """Delete the current cell."""
-    _on_cells(desk, "delete")
 
 
 # always -----------------------------------------------------------------------------------------------------------
@@ -294,19 +165,19 @@ def delete(desk: Desk) -> None:
 
 def undo(desk: Desk) -> None:
     """Take the last step back."""
-    if _session(desk) is not None:
+    if open_session(desk) is not None:
         desk.undo()
 
 
 def redo(desk: Desk) -> None:
     """Do the step again that was taken back."""
-    if _session(desk) is not None:
+    if open_session(desk) is not None:
         desk.redo()
 
 
 def show_only(desk: Desk) -> None:
     """Show the current cell alone, or all of them again."""
-    if _session(desk) is None:
+    if open_session(desk) is None:
         return
     labels = desk.layers.labels if desk.layers is not None else None
     on = labels is None or not labels.show_selected_label
@@ -314,22 +185,6 @@ def show_only(desk: Desk) -> None:
         notify.warning(NO_CELL)
     else:
         desk.show_only(on)
-
-
-def find_cell(desk: Desk) -> None:
-    """Move the camera to the current cell; to a frame it is on, if it is not on this one."""
-    session = _session(desk)
-    if session is None:
-        return
-    if desk.current is None or desk.current not in session.cells:
-        notify.warning(NO_CELL)
-        return
-    area = session.measurements(desk.current)["area"]
-    frames = [int(f) for f in area.nonzero()[0]] or prompted_frames(session, [desk.current])
-    if not frames:
-        notify.info(f"Cell {desk.current} is on no frame yet: track it first")
-        return
-    desk.look_at(desk.current, min(frames, key=lambda f: abs(f - desk.frame)))
 
 
 def show_help(desk: Desk) -> None:

@@ -12,50 +12,23 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam2.logfile import start_from_environment
-from napari_sam2.session.unused import is_unused
 from napari_sam2.widgets import notify
 from napari_sam2.widgets.acting import NOTHING_OPEN, Acting
 from napari_sam2.widgets.bound import Binding, BoundLayers
 from napari_sam2.widgets.current import current_session
-from napari_sam2.widgets.needs import Counting
 from napari_sam2.widgets.opening import Opening
 from napari_sam2.widgets.prompting import Prompting
 from napari_sam2.widgets.run_state import Request, RunState
 from napari_sam2.widgets.runner import PlainRunner, Runner
+from napari_sam2.widgets.sheet import Sheet
 from napari_sam2.widgets.tasks import Tasks
 from napari_sam2.widgets.view import View
 
 if TYPE_CHECKING:
-    from napari.layers import Image
-
     from napari_sam2.session import Session
     from napari_sam2.session.events import Changed
     from napari_sam2.session.run import What
     from napari_sam2.tracking.plan import Direction
-    from napari_sam2.widgets.runs import Runs
-
-
-class Sheet:
-    """One movie on the desk: its image layer, its session, its layers and its jobs."""
-
-    def __init__(self, binding: Binding, runs: Runs, counting: Counting, note: str = "", begun: bool = False) -> None:
-        self.binding, self.runs, self.counting, self.note, self.begun = binding, runs, counting, note, begun
-        self.current: int | None = None
-
-    @property
-    def session(self) -> Session:
-        """The session."""
-        return self.binding.session
-
-    @property
-    def kept(self) -> bool:
-        """Whether the session's folder stays when it is closed: one that the desk has begun goes if it has no cell."""
-        return not (self.begun and is_unused(self.session))
-
-    @property
-    def image(self) -> Image | None:
-        """The image layer."""
-        return self.binding.layers.image
 
 
 class Desk(Acting, Opening, Prompting, Tasks, View):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from napari_sam2.widgets import preferences
 from napari_sam2.widgets.beginning import find_movie, ready
 from napari_sam2.widgets.button_state import Can, Facts
 from napari_sam2.widgets.channel_list import ChannelList
+from napari_sam2.widgets.device_chooser import DeviceChooser
 from napari_sam2.widgets.image import Unsuitable, axes_of
 from napari_sam2.widgets.listen import listen
 from napari_sam2.widgets.model_chooser import ModelChooser
@@ -33,12 +34,9 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam2.widgets.desk import Desk
-    from napari_sam2.widgets.runner import Job
 
 LET_COME = 0.15
 """Seconds after which the movie is opened by itself: channels that napari splits arrive one after another."""
-LET_OPEN = 1.0
-"""Seconds before devices are looked for."""
 LARGEST_CELL = 10_000.0
 """Pixels; more than any movie's frame."""
 
@@ -65,14 +63,8 @@ class ImagePanel(Panel):
         self.channels = ChannelList()
         self.model = ModelChooser(desk, said.model)
         self.model.chosen.connect(self._model_chosen)
-        self.device = QComboBox()
-        self.device.setAccessibleName("Device")
-        self.device.addItem("auto", "auto")
-        if said.device != "auto":
-            self.device.addItem(said.device, said.device)
-            self.device.setCurrentIndex(1)
-        self.device.activated.connect(self._device_chosen)
-        self.in_use = QLabel()
+        self.device = DeviceChooser(desk, said.device)
+        self.device.chosen.connect(self._device_chosen)
         self.size = QDoubleSpinBox()
         self.size.setAccessibleName("Typical diameter of a cell in pixels")
         self.size.setRange(0.0, LARGEST_CELL)
@@ -104,8 +96,6 @@ class ImagePanel(Panel):
         self.follow((desk.viewer.layers.selection.events.active,))
         listen(self, (desk.viewer.layers.events.inserted, self._inserted))
         self._begin_soon()
-        # importing torch beside the main thread holds up the other imports of the dock: first let it open
-        desk.runner.call_later(LET_OPEN, f"devices-{id(self)}", self._find_devices)
 
     def _build(self) -> None:
         form = QFormLayout()
@@ -116,10 +106,7 @@ class ImagePanel(Panel):
         self._channel_label = QLabel("Channels")
         form.addRow(self._channel_label, self.channels)
         form.addRow("Model", self.model)
-        device = QHBoxLayout()
-        device.addWidget(self.device)
-        device.addWidget(self.in_use, 1)
-        form.addRow("Device", device)
+        form.addRow("Device", self.device)
         form.addRow("Cell size", self.size)
         form.addRow("", self.contrast)
         buttons = QHBoxLayout()
@@ -145,7 +132,7 @@ class ImagePanel(Panel):
         return Choice(
             others=self.channels.ticked(),
             model=self.model.name,
-            device=str(self.device.currentData()),
+            device=self.device.name,
             shown_contrast=self.contrast.isChecked(),
             cell_diameter=self.size.value() or None,
             fresh=fresh,
@@ -231,16 +218,12 @@ class ImagePanel(Panel):
         session = self.desk.session
         assert session is not None
         meta = session.meta
-        for widget, value in ((self.device, meta.get("device") or "auto"),):
-            at = widget.findData(value)
-            if at >= 0:
-                widget.setCurrentIndex(at)
+        self.device.show_session(meta.get("device") or "auto", session.computes_on)
         if self.model.name != meta["model"]["name"] and self.model.is_here:
             self.model.fill(str(meta["model"]["name"]))
         blocked = self.size.blockSignals(True)
         self.size.setValue(float(meta.get("cell_diameter") or 0.0))
         self.size.blockSignals(blocked)
-        self.in_use.setText(f"in use: {session.computes_on}" if session.computes_on else "")
 
     def _images(self) -> list[Image]:
         """The image layers of the viewer."""
@@ -283,9 +266,8 @@ class ImagePanel(Panel):
             self.desk.act("set_options", model=name)
         self.changed()
 
-    def _device_chosen(self, _: int) -> None:
+    def _device_chosen(self, device: str) -> None:
         session = self.desk.session
-        device = str(self.device.currentData())
         if self._is_open() and session is not None and (session.meta.get("device") or "auto") != device:
             self.desk.act("set_options", device=device)
 
@@ -293,21 +275,3 @@ class ImagePanel(Panel):
         session = self.desk.session
         if self._is_open() and session is not None and (session.meta.get("cell_diameter") or 0.0) != value:
             self.desk.act("set_options", cell_diameter=value or None)
-
-    def _find_devices(self) -> None:
-        """Look for devices in the background: torch takes seconds to import."""
-
-        def steps(job: Job) -> Iterator[list[str]]:
-            from napari_sam2.weights import available_devices
-
-            yield available_devices()
-
-        self.desk.runner.start(steps, self._devices_found, lambda job: None)
-
-    def _devices_found(self, found: list[str]) -> None:
-        try:
-            for name in found:
-                if self.device.findData(name) < 0:
-                    self.device.addItem(name, name)
-        except RuntimeError:  # the dock was closed meanwhile: Qt has deleted it
-            return

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.widgets import commands
+from napari_sam2.widgets import cell_commands, commands
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.desk import Desk
@@ -77,24 +77,24 @@ ACTIONS: Mapping[str, KeyAction] = {
         KeyAction("previous_suspect", "Shift+J", "Previous suspect", "Review", commands.previous_suspect),
         KeyAction("accept", "Shift+Y", "It is right: accept, and go to the next", "Review", commands.accept),
         KeyAction("reject", "Shift+R", "It is no division: reject, and go to the next", "Review", commands.reject),
-        KeyAction("next_prompted", "Shift+Right", "Next frame with clicks", "Review", commands.next_prompted),
+        KeyAction("next_prompted", "Shift+Right", "Next frame with clicks", "Review", cell_commands.next_prompted),
         KeyAction(
-            "previous_prompted", "Shift+Left", "Previous frame with clicks", "Review", commands.previous_prompted
+            "previous_prompted", "Shift+Left", "Previous frame with clicks", "Review", cell_commands.previous_prompted
         ),
-        KeyAction("lock_here", "K", "Lock on this frame, or unlock", "Correct", commands.lock_here),
-        KeyAction("lock", "Shift+K", "Lock on all frames, or unlock", "Correct", commands.lock),
-        KeyAction("divide", "Shift+D", "It divides: daughters from this frame on", "Correct", commands.divide),
-        KeyAction("merge", "Shift+M", "Merge with the cell under the mouse", "Correct", commands.merge),
-        KeyAction("join", "Shift+O", "It goes on as the cell under the mouse", "Correct", commands.connect),
-        KeyAction("swap", "Shift+W", "Swap with the cell under the mouse from here on", "Correct", commands.swap),
-        KeyAction("cut", "Shift+E", "Cut: another cell from this frame on", "Correct", commands.cut),
-        KeyAction("delete_on", "Shift+X", "Delete on this frame", "Correct", commands.delete_on),
-        KeyAction("delete_from", "Shift+Delete", "Delete from this frame on", "Correct", commands.delete_from),
-        KeyAction("delete", "Alt+Delete", "Delete on all frames", "Correct", commands.delete),
+        KeyAction("lock_here", "K", "Lock on this frame, or unlock", "Correct", cell_commands.lock_here),
+        KeyAction("lock", "Shift+K", "Lock on all frames, or unlock", "Correct", cell_commands.lock),
+        KeyAction("divide", "Shift+D", "It divides: daughters from this frame on", "Correct", cell_commands.divide),
+        KeyAction("merge", "Shift+M", "Merge with the cell under the mouse", "Correct", cell_commands.merge),
+        KeyAction("join", "Shift+O", "It goes on as the cell under the mouse", "Correct", cell_commands.connect),
+        KeyAction("swap", "Shift+W", "Swap with the cell under the mouse from here on", "Correct", cell_commands.swap),
+        KeyAction("cut", "Shift+E", "Cut: another cell from this frame on", "Correct", cell_commands.cut),
+        KeyAction("delete_on", "Shift+X", "Delete on this frame", "Correct", cell_commands.delete_on),
+        KeyAction("delete_from", "Shift+Delete", "Delete from this frame on", "Correct", cell_commands.delete_from),
+        KeyAction("delete", "Alt+Delete", "Delete on all frames", "Correct", cell_commands.delete),
         KeyAction("undo_step", "U", "Undo: clicks and labels together", "Always", commands.undo, ("Ctrl+Z",)),
         KeyAction("redo_step", "Shift+U", "Redo", "Always", commands.redo, ("Ctrl+Shift+Z",)),
         KeyAction("show_only", "Shift+S", "Show only this cell, or all", "Always", commands.show_only),
-        KeyAction("find_cell", "Shift+F", "Look at this cell", "Always", commands.find_cell),
+        KeyAction("find_cell", "Shift+F", "Look at this cell", "Always", cell_commands.find_cell),
         KeyAction("help", "H", "Keys", "Always", commands.show_help),
     )
 }

@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from napari_sam2.session import Session, WrongMovie, new_session, open_session
-from napari_sam2.session.unused import remove_unused
-from napari_sam2.widgets import notify, preferences
+from napari_sam2.widgets import notify
 from napari_sam2.widgets.bound import Binding
 from napari_sam2.widgets.current import remember
 from napari_sam2.widgets.image import axes_of, movie_of
-from napari_sam2.widgets.place import default_place, free_place, source_of
+from napari_sam2.widgets.layer_session import Choice, Opened, close_session, open_or_begin
 from napari_sam2.widgets.runner import Job
+from napari_sam2.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_sam2.widgets.desk import Desk, Sheet
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How a movie is to be opened.
-
-    Parameters
-    ----------
-    others
-        Layers that are further channels.
-    model, device
-        None: as the preferences say.
-    shown_contrast
-        Use the layers' contrast limits.
-    cell_diameter
-        In pixels; measured when None.
-    place
-        Folder of the session; the usual one when None.
-    fresh
-        Begin a new session even where there is one.
-    """
-
-    others: tuple[Any, ...] = ()
-    model: str | None = None
-    device: str | None = None
-    shown_contrast: bool = False
-    cell_diameter: float | None = None
-    place: Path | None = None
-    fresh: bool = False
+    from napari_sam2.session import Session
+    from napari_sam2.widgets.desk import Desk
 
 
 class Opening:
@@ -92,7 +59,7 @@ class Opening:
         def ended(job: Job) -> None:
             me.opening = ""
             if found and (me.closed or image not in me.viewer.layers):
-                _close(found[0].session, found[0].begun)
+                close_session(found[0].session, found[0].begun)
             elif found:
                 session, note, begun = found[0]
                 me.place(image, axes, session, " ".join(n for n in (note, axes.note) if n), begun)
@@ -102,7 +69,7 @@ class Opening:
                 notify.show(job.error, f"opening {image.name}")
             me.opening_changed.emit("")
 
-        me.runner.start(lambda job: _open(image, chosen), found.append, ended)
+        me.runner.start(lambda job: open_or_begin(image, chosen), found.append, ended)
 
     def place(self, image: Image, axes: Any, session: Session, note: str = "", begun: bool = False) -> None:
         """Put a session that is open on the desk, with its layers.
@@ -120,7 +87,6 @@ class Opening:
         begun
             Whether the desk has made it, unasked: then it leaves nothing on the disk if nobody makes a cell.
         """
-        from napari_sam2.widgets.desk import Sheet
         from napari_sam2.widgets.needs import Counting
         from napari_sam2.widgets.runs import Runs
 
@@ -190,7 +156,7 @@ class Opening:
             sheet.image.events.data.disconnect(self._data_replaced)
         sheet.binding.close(remove)
         try:
-            _close(sheet.session, sheet.begun)
+            close_session(sheet.session, sheet.begun)
         except Exception as problem:  # noqa: BLE001 -- what was saved before is safe
             notify.show(problem, "closing the session")
         if me._active is sheet:
@@ -233,69 +199,3 @@ class Opening:
         sheet = None if layer is None else self.sheet_of(layer)
         if sheet is not None and sheet is not self._me._active:
             self._activate(sheet)
-
-
-class Opened(NamedTuple):
-    """A session, what to tell about it, and whether it was begun rather than continued."""
-
-    session: Session
-    note: str = ""
-    begun: bool = False
-
-
-def _close(session: Session, begun: bool) -> None:
-    session.close()
-    if begun:
-        remove_unused(session)
-
-
-def _open(image: Any, choice: Choice) -> Iterator[Opened]:
-    """Open or begin the session of a layer; in a thread, since it reads from the movie."""
-    said = preferences.read()
-    limits = "shown" if choice.shown_contrast else None
-    movie = movie_of(image, choice.others, limits=limits)
-    place = choice.place or default_place(image, movie.fingerprint(), said.sessions_folder)
-    maker = preferences.engine_maker(said)
-    if not choice.fresh and (place / "session.json").exists():
-        try:
-            session = open_session(place, _as_noted(image, choice.others, place), make_engine=maker)
-            count = len(session.cells)
-            cells = f"{count} cell{'s' * (count != 1)}"
-            yield Opened(session, f"Continued {place.name} with {cells}. 'Start afresh' begins a new one beside it.")
-            return
-        except WrongMovie:
-            pass  # another movie of this name: it gets a session of its own
-    place.parent.mkdir(parents=True, exist_ok=True)
-    scale, units = _sizes(image)
-    source = source_of(image)
-    session = new_session(
-        movie,
-        free_place(place),
-        model=choice.model or said.model,
-        device=choice.device or said.device,
-        address=source if source is not None and not choice.others else None,
-        cell_diameter=choice.cell_diameter,
-        scale=scale,
-        units=units,
-        make_engine=maker,
-    )
-    yield Opened(session, begun=True)
-
-
-def _as_noted(image: Any, others: Sequence[Any], place: Path) -> Any:
-    """The movie as a session on it has noted it, with its limits."""
-    try:
-        meta = json.loads((place / "session.json").read_text())
-        return movie_of(image, others, limits=meta["limits"], channels=tuple(meta["movie"]["channels"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return movie_of(image, others)  # what is wrong with the session is told by opening it
-
-
-def _sizes(image: Any) -> tuple[tuple[float, float, float], tuple[str, str, str]]:
-    """Size and units of a frame and of a pixel, as the layer has them: (T, Y, X)."""
-    axes = axes_of(image)
-    scale, units = [float(s) for s in image.scale], [str(u) for u in image.units]
-    at = axes.time
-    first = (scale[at], units[at]) if at is not None else (1.0, "")
-    named = tuple("" if u in ("pixel", "px") else u for u in (first[1], *units[-2:]))
-    return (first[0], scale[-2], scale[-1]), cast("tuple[str, str, str]", named)

@@ -16,8 +16,9 @@ from napari_sam2.widgets.prompt_layers import OFF, ON
 
 if TYPE_CHECKING:
     from napari_sam2.session.events import Changed
-    from napari_sam2.widgets.desk import Desk, Sheet
+    from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.prompt_layers import Key
+    from napari_sam2.widgets.sheet import Sheet
 
 TOOLS = ("clicks_on", "clicks_off", "boxes", "paint", "erase", "look")
 """What the mouse does in the viewer."""

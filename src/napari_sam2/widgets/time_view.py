@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QPoint, QSize, Qt, QTimer
 from qtpy.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
-from qtpy.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QMenu, QSizePolicy, QToolTip, QWidget
+from qtpy.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QSizePolicy, QToolTip, QWidget
 
 from napari_sam2.widgets.cell_checks import Chosen
-from napari_sam2.widgets.cell_menu import CellKeys, fill_menu, key_of
+from napari_sam2.widgets.cell_menu import CellKeys, key_of
 from napari_sam2.widgets.listen import listen
 from napari_sam2.widgets.overview import overview_of
 from napari_sam2.widgets.strip_words import words_at
@@ -17,6 +17,7 @@ from napari_sam2.widgets.theme import theme_of
 from napari_sam2.widgets.time_draw import colour, draw_cursor
 from napari_sam2.widgets.time_keys import ZOOM, press
 from napari_sam2.widgets.time_layout import Layout
+from napari_sam2.widgets.time_menu import open_menu
 
 if TYPE_CHECKING:
     from napari_sam2.session import Session
@@ -292,18 +293,7 @@ class TimeView(QAbstractScrollArea):
         cell, _ = self.place.at(event.pos().x(), event.pos().y())
         if cell is not None:
             self._desk.select(cell)
-        menu = QMenu(self)
-        menu.setToolTipsVisible(True)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for text, do in (
-            ("Show the whole movie\t0", self.fit),
-            ("Higher rows\tCtrl++", lambda: self.step_row(1)),
-            ("Lower rows\tCtrl+-", lambda: self.step_row(-1)),
-        ):
-            menu.addAction(text).triggered.connect(lambda _=False, do=do: do())
-        menu.addSeparator()
-        fill_menu(menu, self._desk, self.chosen())
-        menu.popup(event.globalPos())
+        open_menu(self, self._desk, event.globalPos())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         if not press(self, self._desk, key_of(event)):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 if TYPE_CHECKING:
-    from napari_sam2.widgets.desk import Desk, Sheet
+    from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.sheet import Sheet
 
 ROOM = 8.0
 """Cells that should fit side by side into the view when it goes to one of them."""
