@@ -374,3 +374,46 @@ def test_together_is_one_step(desk: Desk) -> None:
     assert not desk.session.cells
     with pytest.raises(Refused):
         desk.session.undo()
+
+
+def test_prompts_are_not_drawn_anew_where_only_their_colours_change(desk: Desk, wait: Wait) -> None:
+    desk.use("boxes")
+    points, boxes = desk.layers.points, desk.layers.boxes
+    desk.act("add_click", 1, 0, (10.25, 12.3))
+    desk.act("add_box", 2, 0, ((20.1, 5.7), (30.3, 15.9)))
+    desk.act("add_box", 3, 0, ((2.1, 25.7), (8.3, 35.9)))
+    wait()
+    drawn = []
+    points.events.data.connect(lambda event: drawn.append(event))
+    boxes.events.data.connect(lambda event: drawn.append(event))
+    desk.select(2)
+    assert np.allclose(boxes.edge_color[0], 1) and not np.allclose(boxes.edge_color[1], 1)
+    desk.select(3)
+    wait()
+    assert np.allclose(boxes.edge_color[1], 1) and np.allclose(boxes.edge_color[0], desk.colour(2))
+    faces = points.face_color.copy()
+    desk.select(1)
+    assert not np.allclose(points.face_color, faces), "its clicks stand out"
+    desk.act("lock", 2, 0)
+    wait()
+    assert not drawn and desk.session.locked_on(0) == {2}
+    desk.undo()
+    desk.undo()
+    wait()
+    assert drawn and len(boxes.data) == 1 and list(boxes.features["cell"]) == [2]
+    assert np.allclose(boxes.edge_color[0], desk.colour(2))
+
+
+def test_a_box_drawn_the_other_way_round_is_the_same_box(desk: Desk, wait: Wait) -> None:
+    desk.use("boxes")
+    boxes = desk.layers.boxes
+    drawn = []
+    boxes.events.data.connect(lambda event: drawn.append(str(event.action)))
+    boxes.add_rectangles(np.array([[0, 30, 15], [0, 30, 5], [0, 20, 5], [0, 20, 15]], float))
+    wait()
+    assert drawn == ["adding", "added"], "it stays where it is"
+    assert list(desk.session.prompts(1)[0].prompts.rounds[0].box) == [(20, 5), (30, 15)]
+    assert list(boxes.features["cell"]) == [1] and np.allclose(boxes.edge_color[0], 1)
+    boxes.add_polygons(np.array([[0, 2, 2], [0, 2, 9], [0, 6, 12], [0, 9, 4]], float))
+    wait()
+    assert np.array_equal(np.sort(boxes.data[1][:, 1]), [2, 2, 9, 9]), "whatever is drawn becomes a box"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from napari_sam2.widgets import notify
 from napari_sam2.widgets.painting import take_painted
-from napari_sam2.widgets.prompt_layers import ON, Boxes, Clicks
+from napari_sam2.widgets.prompt_layers import ON, Boxes, Clicks, rows_of
 from napari_sam2.widgets.shown_labels import ShownLabels
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class Binding:
         self.clicks: Clicks | None = None
         self.boxes: Boxes | None = None
         self.modifiers: frozenset[str] = frozenset()
-        self._own = 0
+        self._taking = False
         for name in TRANSFORM:
             getattr(image.events, name).connect(self._follow_image)
         session.changed.connect(self._changed)
@@ -183,6 +185,8 @@ class Binding:
 
     def write_prompts(self, force: bool = False) -> None:
         """Bring clicks and boxes up to date."""
+        if self._taking:  # what the user has drawn is not the session's yet: it would go, and come again
+            return
         for bound in (self.clicks, self.boxes):
             if bound is not None:
                 bound.write(self.desk.current, self.desk.where(), force)
@@ -256,37 +260,40 @@ class Binding:
         if clicks is None or clicks.is_quiet or action not in ("added", "changed", "removed"):
             return
         layer = clicks.layer
-        with self.desk.together():
+        with self._taken(), self.desk.together():
             if action == "removed":
                 self.desk.remove_prompts(clicks.removed())
             else:
-                for row in _rows(event.data_indices, len(layer.data)):
+                for row in rows_of(event.data_indices, len(layer.data)):
                     frame, (y, x) = self.axes.frame_of(layer.data[row]), layer.data[row][-2:]
                     if action == "added":
                         off = str(layer.current_symbol) == "hbar"
                         self.desk.click(frame, (float(y), float(x)), not off, self.modifiers)
                     else:
                         self.desk.move_prompt(clicks.key_at(row), frame, (float(y), float(x)))
-        self.modifiers = frozenset()
-        self.desk.runner.call_soon(self.write_prompts, True)
 
     def _boxes_changed(self, event: Any) -> None:
         boxes, action = self.boxes, str(event.action)
         if boxes is None or boxes.is_quiet or action not in ("added", "changed", "removed"):
             return
-        with self.desk.together():
+        with self._taken(), self.desk.together():
             if action == "removed":
                 self.desk.remove_prompts(boxes.removed())
             else:
-                for row in _rows(event.data_indices, len(boxes.layer.data)):
+                for row in rows_of(event.data_indices, len(boxes.layer.data)):
                     frame, corners = boxes.corners(row)
                     if action == "added":
                         self.desk.box(frame, corners, self.modifiers)
                     else:
                         self.desk.move_prompt(boxes.key_at(row), frame, corners)
-        self.modifiers = frozenset()
-        self.desk.runner.call_soon(self.write_prompts, True)
 
-
-def _rows(indices: Any, count: int) -> list[int]:
-    return sorted({int(i) % count for i in indices if -count <= int(i) < count}) if count else []
+    @contextmanager
+    def _taken(self) -> Iterator[None]:
+        """Take what the user did to a layer; then the layers are written again, as the session has it."""
+        self._taking = True
+        try:
+            yield
+        finally:
+            self._taking = False
+            self.modifiers = frozenset()
+            self.desk.runner.call_soon(self.write_prompts, True)
