@@ -62,7 +62,7 @@ def attend_flops(config: Sam2Config, cells: int, tokens: int, memory: MemoryBatc
     pointers = memory.pointers_npc.shape[1] * (wide // narrow)
     spatial = memory.spatial_nmchw.shape[1]
     keys = spatial * tokens + pointers
-    new_keys = (1 if memory.keys_nmlc is not None else spatial) * tokens + pointers
+    new_keys = (1 if memory.slot_keys is not None else spatial) * tokens + pointers
     around = 4 * tokens * wide * wide + 2 * tokens * tokens * wide
     back = (
         2 * tokens * wide * wide + tokens * narrow * wide + tokens * keys * (wide + narrow) + new_keys * narrow * wide

@@ -113,18 +113,50 @@ def test_many_cells_at_once_are_the_same_as_one_at_a_time(model: Sam2) -> None:
     assert spread > 0.05, "the cells must differ, or the test says nothing"
 
 
+def test_masks_are_encoded_the_same_in_turns(model: Sam2, monkeypatch: pytest.MonkeyPatch) -> None:
+    stride16 = _features(model).stride16
+    torch.manual_seed(3)
+    logits, scores = torch.randn(CELLS, WINDOW * 16, WINDOW * 16) * 5, torch.tensor([1.0, -1.0, 1.0, 1.0, 1.0])
+    hard = torch.tensor([False, False, True, False, True])
+    with torch.inference_mode():
+        whole = model.encode_memory(stride16, logits, scores, hard)
+        assert not torch.allclose(model.encode_memory(stride16, logits, scores, ~hard), whole, atol=1e-3)
+        monkeypatch.setattr("napari_sam2.network.memory_encoder.CACHED", 4 * 2 * logits[0].numel())
+        torch.testing.assert_close(model.encode_memory(stride16, logits, scores, hard), whole, **SAME)
+
+
 def test_kept_keys_are_the_same_as_projecting_memories_anew(model: Sam2) -> None:
     """A stored memory's keys are projected and rotated once; its time and the window's moves are added when looking."""
     features, memory = _features(model), _memory(model)
     with torch.inference_mode():
-        keys = model.memory_attention.memory_keys(memory.spatial_nmchw.flatten(0, 1)).unflatten(1, (CELLS, SLOTS))
+        every = model.memory_attention.memory_keys(memory.spatial_nmchw.flatten(0, 1)).unflatten(1, (CELLS, SLOTS))
+        keys = every.unbind(2)
+        before = every.clone()
         expected = model.attend(features.stride16, memory)
-        actual = model.attend(features.stride16, replace(memory, keys_nmlc=keys))
+        actual = model.attend(features.stride16, replace(memory, slot_keys=keys))
+        torch.testing.assert_close(actual, expected, **SAME)
+        assert torch.equal(every, before), "what is kept must stay as it is"
+        # Times may differ between the cells of a batch.
+        other = replace(memory, spatial_time_nm=(memory.spatial_time_nm + torch.arange(CELLS)[:, None]) % 3)
+        expected_then = model.attend(features.stride16, other)
+        assert not torch.allclose(expected_then, expected, atol=1e-3)
+        torch.testing.assert_close(
+            model.attend(features.stride16, replace(other, slot_keys=keys)), expected_then, **SAME
+        )
+        # Where it is known which windows have moved, only their keys are turned.
+        origins = memory.spatial_origin_nm2.clone()
+        origins[1:3] = memory.query_origin_n2[1:3, None]
+        origins[0, 1] = memory.query_origin_n2[0]
+        some = replace(memory, spatial_origin_nm2=origins)
+        expected = model.attend(features.stride16, some)
+        moved = (origins != memory.query_origin_n2[:, None]).any(2).nonzero()
+        actual = model.attend(features.stride16, replace(some, slot_keys=keys, moved_k2=moved))
+        assert 0 < len(moved) < CELLS * SLOTS
         torch.testing.assert_close(actual, expected, **SAME)
         # At rest the turning is saved.
         still = replace(memory, spatial_origin_nm2=memory.query_origin_n2[:, None].expand(-1, SLOTS, -1))
         expected = model.attend(features.stride16, still)
-        actual = model.attend(features.stride16, replace(still, keys_nmlc=keys, at_rest=True))
+        actual = model.attend(features.stride16, replace(still, slot_keys=keys, at_rest=True))
         torch.testing.assert_close(actual, expected, **SAME)
 
 

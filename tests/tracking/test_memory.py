@@ -176,11 +176,28 @@ def test_kept_keys_stay_with_their_memories() -> None:
         bank.condition(cell, 0, 0, _memory(value), nowhere[0], _pointer(value), keys(0)[:, cell])
     for frame in range(1, 12):
         bank.remember(rows, frame, memories(frame), nowhere, pointers, keys(frame))
-    batch = bank.look(np.array([2, 0]), 12, 1, nowhere[:2])
-    assert batch is not None and batch.keys_nmlc is not None
-    for layer in range(layers):
-        expected = batch.spatial_nmchw[:, :, 0, 0, 0] + 0.25 * layer
-        assert torch.equal(batch.keys_nmlc[layer, :, :, 0, 0], expected)
+    for some in ([2, 0], [1, 2], [2]):  # also such as follow each other, which are not copied
+        batch = bank.look(np.array(some), 12, 1, nowhere[: len(some)])
+        assert batch is not None and batch.slot_keys is not None
+        assert len(batch.slot_keys) == batch.spatial_nmchw.shape[1]
+        for slot, kept in enumerate(batch.slot_keys):
+            for layer in range(layers):
+                expected = batch.spatial_nmchw[:, slot, 0, 0, 0] + 0.25 * layer
+                assert torch.equal(kept[layer, :, 0, 0], expected)
+
+
+def test_it_says_which_memories_lie_elsewhere() -> None:
+    bank = _bank(keys=True)
+    places = np.array([(0, 0), (4, 0), (0, 4)])
+    for cell in range(CELLS):
+        bank.condition(cell, 0, 0, _memory(_mark(cell, 0)), places[cell], _pointer(0.0))
+    bank.remember(
+        np.array([0, 1]), 1, torch.stack([_memory(1.0)] * 2), places[[0, 1]] + 1, torch.stack([_pointer(1.0)] * 2)
+    )
+    batch = bank.look(np.arange(CELLS), 2, 1, places)
+    assert batch is not None and batch.moved_k2 is not None and not batch.at_rest
+    # The third cell has no recent memory: whatever its slot holds is no memory that lies elsewhere.
+    assert batch.moved_k2.tolist() == [[0, 1], [1, 1]]
 
 
 @pytest.mark.parametrize(("frames", "pointers"), [(3, 3), (16, 16), (500, 16)])

@@ -17,6 +17,9 @@ FEW_CHANNELS = 4
 #: Attention to at most so many keys is computed with the keys outermost on a CPU: softmax over a short last axis, as
 #: that of image tokens over a few prompt tokens, takes several times as long as everything else.
 FEW_KEYS = 32
+#: Elements of intermediate results that are worked on at a time on a CPU: what stays in its caches need not be fetched
+#: again, and memory that is used again need not be asked for, which costs more than the arithmetic.
+CACHED = 1 << 20
 
 
 class LayerNorm2d(nn.Module):
@@ -36,11 +39,15 @@ class LayerNorm2d(nn.Module):
         return out.permute(0, 3, 1, 2)
 
     def _plane_by_plane(self, x_bchw: Tensor) -> Tensor:
-        x = x_bchw.contiguous().float()
-        centred = x - x.mean(1, keepdim=True)
-        scale = torch.rsqrt(centred.square().mean(1, keepdim=True) + EPS_IMAGE)
-        out = centred * scale * self.weight.float().view(-1, 1, 1) + self.bias.float().view(-1, 1, 1)
-        return out.to(x_bchw.dtype)
+        out = torch.empty(x_bchw.shape, dtype=x_bchw.dtype)
+        weight, bias = self.weight.float().view(-1, 1, 1), self.bias.float().view(-1, 1, 1)
+        some = max(1, CACHED // 4 // max(1, x_bchw[0].numel()))
+        for part, target in zip(x_bchw.split(some), out.split(some), strict=True):
+            x = part.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+            x -= x.mean(1, keepdim=True)
+            scale = x.square().mean(1, keepdim=True).add_(EPS_IMAGE).rsqrt_()
+            target.copy_(x.mul_(scale).mul_(weight).add_(bias))
+        return out
 
 
 def attend(q_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -67,10 +74,7 @@ def attend(q_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None =
     if q_bhnc.device.type == "cpu" and not torch.is_grad_enabled() and (few or q_bhnc.dtype == torch.bfloat16):
         scaled = q_bhnc * q_bhnc.shape[-1] ** -0.5
         if not few:
-            scores = scaled @ k_bhmc.transpose(2, 3)
-            if mask is not None:
-                scores = scores.masked_fill(~mask, -torch.inf)
-            return scores.softmax(-1) @ v_bhmv
+            return _attend_some_at_a_time(scaled, k_bhmc, v_bhmv, mask)
         turned = k_bhmc @ scaled.transpose(2, 3)
         if mask is not None:
             turned = turned.masked_fill(~mask.transpose(2, 3), -torch.inf)
@@ -80,6 +84,27 @@ def attend(q_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None =
         return F.scaled_dot_product_attention(q_bhnc, k_bhmc, v_bhmv, attn_mask=mask)
     padded = F.pad(v_bhmv, (0, narrow))  # fused kernels want equal widths
     return F.scaled_dot_product_attention(q_bhnc, k_bhmc, padded, attn_mask=mask)[..., : v_bhmv.shape[-1]]
+
+
+def _attend_some_at_a_time(scaled_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None) -> Tensor:
+    """`attend` by plain products, for as many batches at a time as stay in the caches, in the same memory."""
+    batches, heads, n, _ = scaled_bhnc.shape
+    m = k_bhmc.shape[2]
+    q, k, v = (x.flatten(0, 1) for x in (scaled_bhnc, k_bhmc, v_bhmv))
+    some = min(batches, max(1, CACHED // (heads * n * m)))
+    out = v.new_empty(batches * heads, n, v.shape[-1])
+    scores = q.new_empty(some * heads, n, m)
+    weights = torch.empty_like(scores)
+    for first in range(0, batches, some):
+        at = slice(first * heads, min(first + some, batches) * heads)
+        here, w = scores[: at.stop - at.start], weights[: at.stop - at.start]
+        torch.bmm(q[at], k[at].transpose(1, 2), out=here)
+        if mask is not None:
+            hidden = ~mask[first : first + some] if len(mask) > 1 else ~mask
+            here.unflatten(0, (-1, heads)).masked_fill_(hidden, -torch.inf)
+        torch.softmax(here, -1, out=w)
+        torch.bmm(w, v[at], out=out[at])
+    return out.unflatten(0, (batches, heads))
 
 
 class Mlp(nn.Module):

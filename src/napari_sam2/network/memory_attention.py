@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -46,8 +46,12 @@ class MemoryBatch:
         Promise that every slot is valid, which saves the attention mask.
     at_rest
         Promise that all windows lie where those of their memories lay, which saves turning the keys.
-    keys_nmlc
-        (layers, N, M, h * w, C) of `MemoryAttention.memory_keys`, where they were kept.
+    slot_keys
+        For each of the M slots (layers, N, h * w, C) of `MemoryAttention.memory_keys`, where they were kept; without
+        gradients only. They are read, never written, so they may be views of what is kept.
+    moved_k2
+        (K, 2) row and slot of those memories whose windows lay elsewhere than the looking ones; None where that is not
+        known, which turns all keys.
     """
 
     spatial_nmchw: Tensor
@@ -61,7 +65,8 @@ class MemoryBatch:
     pointer_span: float
     all_valid: bool = False
     at_rest: bool = False
-    keys_nmlc: Tensor | None = None
+    slot_keys: Sequence[Tensor] | None = None
+    moved_k2: Tensor | None = None
 
 
 def _attend(q_bnc: Tensor, k_blc: Tensor, v_blv: Tensor, mask: Tensor | None) -> Tensor:
@@ -154,17 +159,20 @@ class MemoryAttention(nn.Module):
         turns = window_turns(h, w, channels, x.device)
         pointers, pointer_keys = self._pointer_tokens(memory, pointer_position_npc)
         values = torch.cat((memory.spatial_nmchw.flatten(3).transpose(2, 3).flatten(1, 2), pointers), dim=1)
-        moved = None if memory.at_rest else self._moved(memory, channels)
         mask = None if memory.all_valid else self._mask(memory)
         for i, layer in enumerate(self.blocks()):
             attention = layer.cross_attn_image
-            if memory.keys_nmlc is None:
+            own = attention.k_proj(pointer_keys)
+            if memory.slot_keys is None:
                 spatial = self._spatial_keys(attention, memory, time_embed_tc)
+                if not memory.at_rest:
+                    spatial = rotate(spatial, self._moved(memory, channels))
+                keys = torch.cat((spatial.flatten(1, 2), own), dim=1)
             else:
-                spatial = memory.keys_nmlc[i] + self._time_keys(attention, memory, time_embed_tc)
-            if moved is not None:
-                spatial = rotate(spatial, moved)
-            keys = torch.cat((spatial.flatten(1, 2), attention.k_proj(pointer_keys)), dim=1)
+                keys = own.new_empty(len(own), values.shape[1], channels)
+                keys[:, -own.shape[1] :] = own
+                spatial = keys[:, : values.shape[1] - own.shape[1]].unflatten(1, (len(memory.slot_keys), h * w))
+                self._kept_keys(spatial, [kept[i] for kept in memory.slot_keys], attention, memory, time_embed_tc)
             x = layer(x, keys, values, turns, mask)
         return self.norm(x).transpose(1, 2).unflatten(2, (h, w))
 
@@ -194,12 +202,32 @@ class MemoryAttention(nn.Module):
         time = time_embed_tc[memory.spatial_time_nm][:, :, None].to(tokens.dtype)
         return rotate(attention.k_proj(tokens + time), turns)
 
-    def _time_keys(self, attention: RotaryAttention, memory: MemoryBatch, time_embed_tc: Tensor) -> Tensor:
-        """What the temporal embedding adds to rotated keys: (N, M, h * w, C), made from one small table."""
+    def _kept_keys(
+        self,
+        out_nmlc: Tensor,
+        slots: Sequence[Tensor],
+        attention: RotaryAttention,
+        memory: MemoryBatch,
+        time_embed_tc: Tensor,
+    ) -> None:
+        """Write kept keys (N, h * w, C) of each slot where they are looked at, with what their time adds."""
         h, w = memory.spatial_nmchw.shape[-2:]
         added = F.linear(time_embed_tc.to(attention.k_proj.weight.dtype), attention.k_proj.weight)
         turns = window_turns(h, w, added.shape[-1], added.device)
-        return rotate(added[:, None].expand(-1, h * w, -1).contiguous(), turns)[memory.spatial_time_nm]
+        table = rotate(added[:, None].expand(-1, h * w, -1).contiguous(), turns)
+        times = memory.spatial_time_nm  # mostly one row for all cells
+        table = table[times[:1] if times.stride(0) == 0 else times]
+        for slot, kept in enumerate(slots):
+            torch.add(kept, table[:, slot], out=out_nmlc[:, slot])
+        if memory.at_rest:
+            return
+        if memory.moved_k2 is None:
+            out_nmlc.copy_(rotate(out_nmlc, self._moved(memory, out_nmlc.shape[-1])))
+        else:
+            row, slot_of = memory.moved_k2.unbind(1)
+            offset = memory.spatial_origin_nm2[row, slot_of] - memory.query_origin_n2[row]
+            turned = rope_turns(offset[:, 0], offset[:, 1], out_nmlc.shape[-1])[:, None]
+            out_nmlc[row, slot_of] = rotate(out_nmlc[row, slot_of], turned)
 
     def _moved(self, memory: MemoryBatch, channels: int) -> Tensor:
         """Turns (N, M, 1, C / 2) by the distance between the memories' windows and the looking one."""

@@ -7,12 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.network.config import TOKEN_STRIDE, Sam2Config
-from napari_sam2.network.layers import LayerNorm2d
+from napari_sam2.network.layers import CACHED, LayerNorm2d
 
 #: Mask probabilities are stretched to ``p * MASK_SCALE + MASK_BIAS`` before they are encoded.
 MASK_SCALE, MASK_BIAS = 20.0, -10.0
 #: Start of the layer scale where a network is trained from nothing (the published 1e-6 needs a long training to grow).
 LAYER_SCALE_INIT = 0.1
+#: Layers of a step of the mask's way down: convolution, normalisation, activation.
+STEP = 3
 
 
 class MaskDownsampler(nn.Module):
@@ -29,9 +31,17 @@ class MaskDownsampler(nn.Module):
         layers.append(nn.Conv2d(channels, width, kernel_size=1))
         self.encoder = nn.Sequential(*layers)
 
+    def fine(self, masks_n1hw: Tensor) -> Tensor:
+        """The first step, from (N, 1, 16h, 16w) to (N, 4, 8h, 8w)."""
+        return self.encoder[:STEP](masks_n1hw)
+
+    def coarse(self, fine_nchw: Tensor) -> Tensor:
+        """The other steps, to (N, C, h, w)."""
+        return self.encoder[STEP:](fine_nchw)
+
     def forward(self, masks_n1hw: Tensor) -> Tensor:
         """(N, 1, 16h, 16w) to (N, C, h, w)."""
-        return self.encoder(masks_n1hw)
+        return self.coarse(self.fine(masks_n1hw))
 
 
 class ConvNextBlock(nn.Module):
@@ -93,7 +103,18 @@ class MemoryEncoder(nn.Module):
         Tensor
             (N, memory_width, h, w).
         """
+        some = len(hard_n)
+        if hard_n.device.type == "cpu" and not torch.is_grad_enabled():
+            some = max(1, CACHED // 4 // max(1, mask_logits_nhw[:1].numel()))
+        parts = zip(mask_logits_nhw.split(some), hard_n.split(some), strict=True)
+        fine = [self._fine(*part, features_nchw.dtype) for part in parts]
+        masks = self.mask_downsampler.coarse(torch.cat(fine) if len(fine) > 1 else fine[0])
+        return self.out_proj(self.fuser(self.pix_feat_proj(features_nchw) + masks))
+
+    def _fine(self, mask_logits_nhw: Tensor, hard_n: Tensor, dtype: torch.dtype) -> Tensor:
+        """Masks (N, 4, 8h, 8w) after the first step, which works on maps that are large and soon small."""
         logits = mask_logits_nhw.float()
-        probability = torch.where(hard_n[:, None, None], (logits > 0).float(), logits.sigmoid())
-        mask = (probability * MASK_SCALE + MASK_BIAS)[:, None].to(features_nchw.dtype)
-        return self.out_proj(self.fuser(self.pix_feat_proj(features_nchw) + self.mask_downsampler(mask)))
+        probability = logits.sigmoid()
+        if hard_n.device.type != "cpu" or hard_n.any():
+            probability = torch.where(hard_n[:, None, None], (logits > 0).float(), probability)
+        return self.mask_downsampler.fine((probability * MASK_SCALE).add_(MASK_BIAS)[:, None].to(dtype))

@@ -82,9 +82,22 @@ def paint(labels: LabelImage, cells: Sequence[int], claims: Claims, locked: froz
         keep = np.ones(len(at), bool)
         keep[contested] = logits[contested] > _defence(labels, at[contested], locked)
         which, at, logits = which[keep], at[keep], logits[keep]
+    numbers = np.asarray(cells, np.int32)
+    flat[at] = numbers[which]
     # The last assignment to a pixel counts: highest logit last, and of equal ones the cell that stands first.
-    order = np.lexsort((-which, logits))
-    flat[at[order]] = np.asarray(cells, np.int32)[which[order]]
+    several = np.flatnonzero(_claimed_by_several(at))
+    order = several[np.lexsort((-which[several], logits[several]))]
+    flat[at[order]] = numbers[which[order]]
+
+
+def _claimed_by_several(at: IntArray) -> npt.NDArray[np.bool_]:
+    """Which claims (M,) are on pixels that others claim too; most are not, and sorting all of them takes long."""
+    number = np.arange(len(at))
+    last = np.empty(at.max(initial=-1) + 1, np.int64)
+    last[at] = number
+    several = last[at] != number
+    several[last[at[several]]] = True
+    return np.asarray(several)
 
 
 def settle_doubles(claims: Claims, cells: int, ages: Sequence[int] | None = None) -> Claims:
@@ -105,31 +118,33 @@ def settle_doubles(claims: Claims, cells: int, ages: Sequence[int] | None = None
     ages
         Frames from each cell's nearest prompt to here; all the same when None.
     """
-    if cells < 2 or not len(claims.at):
+    several = np.flatnonzero(_claimed_by_several(claims.at))
+    if cells < 2 or not len(several):
         return claims
-    pixels, at = np.unique(claims.at, return_inverse=True)
+    who = claims.which[several]
+    pixels, at = np.unique(claims.at[several], return_inverse=True)
     shape = (cells, len(pixels))
-    mine = sparse.csr_array((np.ones(len(at)), (claims.which, at)), shape=shape)
-    weight = sparse.csr_array((claims.logits.astype(float), (claims.which, at)), shape=shape)
+    mine = sparse.csr_array((np.ones(len(at)), (who, at)), shape=shape)
+    weight = sparse.csr_array((claims.logits[several].astype(float), (who, at)), shape=shape)
     shared = (mine @ mine.T).toarray()
     strength = (weight @ mine.T).toarray()  # [a, b]: logits of a where b claims too
-    area = np.diag(shared)
+    area = np.bincount(claims.which, minlength=cells)
     double = shared > DOUBLE_SHARE * np.minimum(area[:, None], area[None, :])
     age = np.zeros(cells) if ages is None else np.asarray(ages, float)
     older = age[:, None] > age[None, :]
     # Of equal ones the cell that stands first keeps it, as everywhere.
     weaker = (strength < strength.T) | ((strength == strength.T) & np.tri(cells, k=-1, dtype=bool))
     yields = older | ((age[:, None] == age[None, :]) & weaker)
-    keep = np.ones(len(at), bool)
-    displaced = np.zeros(len(at), bool)
+    keep = np.ones(len(claims.at), bool)
+    displaced = np.zeros(len(several), bool)
     for loser, winner in np.argwhere(double & yields & (shared > 0) & ~np.eye(cells, dtype=bool)):
         theirs = np.zeros(len(pixels), bool)
-        theirs[at[claims.which == winner]] = True
-        lost = (claims.which == loser) & theirs[at]
-        keep &= ~lost
+        theirs[at[who == winner]] = True
+        lost = (who == loser) & theirs[at]
+        keep[several[lost]] = False
         if older[loser, winner]:
             displaced |= lost
-    gone = np.bincount(claims.which[displaced], minlength=cells) > DOUBLE_SHARE * area
+    gone = np.bincount(who[displaced], minlength=cells) > DOUBLE_SHARE * area
     keep &= ~gone[claims.which]
     return Claims(claims.which[keep], claims.at[keep], claims.logits[keep])
 

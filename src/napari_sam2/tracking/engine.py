@@ -25,8 +25,8 @@ from napari_sam2.tracking.settings import Settings
 IntArray = npt.NDArray[np.int64]
 T = TypeVar("T")
 
-#: Cells in one batch on a CPU: what a batch works on should stay in its caches.
-CPU_CHUNK = 8
+#: Cells in one batch on a CPU: enough to make up for what a call costs, and few enough for its intermediate results.
+CPU_CHUNK = 24
 
 
 class Engine:

@@ -195,7 +195,7 @@ class MemoryBank:
         keys = None
         if len(self.recent_keys):
             parts = ((self.fixed_keys, fixed_at), (self.recent_keys, recent_slots[recent_at]))
-            keys = torch.cat([torch.stack([_take(k, rows, at) for k in kept]) for kept, at in parts], dim=2)
+            keys = [_slot(kept, rows, at) for kept, slots in parts for at in slots.tolist()]
         moved = (origin != origins[:, None]).any(2) & valid
 
         def tensor(array: npt.NDArray[np.generic]) -> Tensor:
@@ -213,10 +213,18 @@ class MemoryBank:
             pointer_span=self.pointer_span,
             all_valid=bool(valid.all() and pointer_valid.all()),
             at_rest=not moved.any(),
-            keys_nmlc=keys,
+            slot_keys=keys,
+            moved_k2=tensor(np.argwhere(moved)),
         )
 
 
 def _take(data: Tensor, rows: IntArray, slots: IntArray) -> Tensor:
     at, slot = torch.from_numpy(rows).to(data.device), torch.from_numpy(slots).to(data.device)
     return data[at[:, None], slot[None, :]]
+
+
+def _slot(keys: Tensor, rows: IntArray, slot: int) -> Tensor:
+    """Keys (layers, N, h * w, C) of one slot of some rows; nothing is copied where these follow each other."""
+    if np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        return keys[:, rows[0] : rows[0] + len(rows), slot]
+    return keys[:, torch.from_numpy(rows).to(keys.device), slot]

@@ -27,34 +27,43 @@ def tidy(labels: LabelImage, cells: Iterable[int]) -> None:
     cells
         Cells to be tidied.
     """
-    wanted = np.isin(labels, list(cells))
-    box = ndimage.find_objects(wanted.astype(np.int8))
+    chosen = list(cells)
+    box = ndimage.find_objects(np.isin(labels, chosen).view(np.int8))
     if not box or box[0] is None:
         return
     # One pixel more on each side, so that the outside is one piece of background.
     part = np.pad(labels[box[0]], 1)
-    wanted = np.pad(wanted[box[0]], 1)
     pieces, n = _pieces(part)
     size = np.bincount(pieces.reshape(-1), minlength=n + 1)
     owner = np.zeros(n + 1, np.int64)
     owner[pieces.reshape(-1)] = part.reshape(-1)
-    mine = np.zeros(n + 1, bool)
-    mine[pieces[wanted]] = True
     largest = _largest(owner, np.where(owner > 0, size, 0))
-    island = mine & (size < ISLAND_SHARE * largest)
-    part[island[pieces]] = 0
-
-    holes, n = ndimage.label(part == 0)
-    if n > 1:
-        low, high = _neighbours(part, holes, n)
-        inside = (low == high) & (low > 0)
-        inside[0] = inside[holes[0, 0]] = False
-        area = np.bincount(holes.reshape(-1), minlength=n + 1)
-        around = _largest_of(low, part, inside)
-        fill = inside & np.isin(low, part[wanted]) & (area <= HOLE_SHARE * around)
-        at = fill[holes]
-        part[at] = low[holes[at]]
+    island = np.isin(owner, chosen) & (size < ISLAND_SHARE * largest)
+    if island.any():
+        part[island[pieces]] = 0
+    _fill_holes(part, chosen)
     labels[box[0]] = part[1:-1, 1:-1]
+
+
+def _fill_holes(part: LabelImage, cells: list[int]) -> None:
+    """Fill small holes of some cells of a padded label image, in place."""
+    holes, n = ndimage.label(part == 0)
+    if n < 2:
+        return
+    y, x = np.nonzero((holes > 0) & (holes != holes[0, 0]))  # none of them lies at the edge, which is the outside
+    hole = holes[y, x]
+    low, high = np.full(n + 1, np.iinfo(np.int64).max), np.zeros(n + 1, np.int64)
+    for beside in (part[y - 1, x], part[y + 1, x], part[y, x - 1], part[y, x + 1]):
+        touching = beside > 0
+        np.minimum.at(low, hole[touching], beside[touching])
+        np.maximum.at(high, hole[touching], beside[touching])
+    inside = (low == high) & np.isin(low, cells)
+    if not inside.any():
+        return
+    area = np.bincount(hole, minlength=n + 1)
+    fill = inside & (area <= HOLE_SHARE * _largest_of(low, part, inside))
+    at = fill[hole]
+    part[y[at], x[at]] = low[hole[at]]
 
 
 def _pieces(part: LabelImage) -> tuple[npt.NDArray[np.int64], int]:
@@ -73,26 +82,12 @@ def _largest(owner: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.N
     return best[group]
 
 
-def _neighbours(
-    part: LabelImage, holes: npt.NDArray[np.int32], n: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Lowest and highest label that touches each piece of background."""
-    low, high = np.full(n + 1, np.iinfo(np.int64).max), np.zeros(n + 1, np.int64)
-    for axis in (0, 1):
-        first, second = [slice(None)] * 2, [slice(None)] * 2
-        first[axis], second[axis] = slice(None, -1), slice(1, None)
-        for a, b in ((tuple(first), tuple(second)), (tuple(second), tuple(first))):
-            touching = (holes[a] > 0) & (part[b] > 0)
-            np.minimum.at(low, holes[a][touching], part[b][touching])
-            np.maximum.at(high, holes[a][touching], part[b][touching])
-    return low, high
-
-
 def _largest_of(low: npt.NDArray[np.int64], part: LabelImage, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Area of the cell around each hole."""
-    cells, counts = np.unique(part[part > 0], return_counts=True)
     out = np.zeros(len(low), np.int64)
-    if len(cells):
-        at = np.searchsorted(cells, low[inside])
-        out[inside] = counts[np.minimum(at, len(cells) - 1)]
+    if int(part.max()) < part.size:  # counting is many times faster than sorting, unless numbers are enormous
+        out[inside] = np.bincount(part.reshape(-1))[low[inside]]
+    else:
+        cells, counts = np.unique(part, return_counts=True)
+        out[inside] = counts[np.searchsorted(cells, low[inside])]
     return out
