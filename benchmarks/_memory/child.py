@@ -19,7 +19,7 @@ def long_run(job: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Peak in bytes, seconds, and (frame, resident bytes) samples.
+        Peak in bytes, bytes of features kept at the end, seconds, and (frame, resident bytes) samples.
     """
     import zarr
 
@@ -47,7 +47,8 @@ def long_run(job: dict[str, Any]) -> dict[str, Any]:
         for result in tracker.track("forward"):
             if result.frame % every == 0:
                 samples.append((result.frame, now_bytes()))
-    return {"peak": peak_bytes(), "seconds": time.perf_counter() - began, "samples": samples}
+        kept = tracker._features.kept_bytes
+    return {"peak": peak_bytes(), "kept": kept, "seconds": time.perf_counter() - began, "samples": samples}
 
 
 def small_cells(job: dict[str, Any]) -> dict[str, Any]:

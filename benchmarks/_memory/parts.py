@@ -39,7 +39,8 @@ class Sizes:
     length_model
         Model for the long movies; None takes a tiny network with random weights.
     cache_mib
-        Budget for features of frames seen before, small enough to be full at the end of the short movie.
+        Budget for features of frames seen before; has to be full long before the end of the short movie, or the long
+        one takes more for it.
     small_side, small_cells, small_diameter, small_frames
         The field of small cells.
     """
@@ -53,7 +54,7 @@ class Sizes:
     diameter: float = 12.0
     window: int = 2
     length_model: str | None = None
-    cache_mib: int = 8
+    cache_mib: int = 2
     small_side: int = 2048
     small_cells: int = 300
     small_diameter: float = 12.0
@@ -75,6 +76,7 @@ def length(sizes: Sizes) -> Part:
             "MiB at a quarter": _at(out, 0.25) / 2**20,
             "at half": _at(out, 0.5) / 2**20,
             "at the end": _at(out, 1.0) / 2**20,
+            "features kept, MiB": out["kept"] / 2**20,
             "s per frame": out["seconds"] / frames,
         }
         for frames, out in found.items()
@@ -89,8 +91,10 @@ def length(sizes: Sizes) -> Part:
         "zarr on disk; each length in a process of its own; peak is the kernel's count (VmHWM). Network: "
         f"{sizes.length_model or small_one}. Its size changes what a frame takes, not whether anything grows with the "
         "number of frames, and thousands of frames with the bundled model take hours. Features of frames seen before "
-        f"may take {sizes.cache_mib} MiB here, which the short movie fills too; with the tracker's default of 1 GiB a "
-        "short movie of a small field stays below what a long one may take."
+        f"may take {sizes.cache_mib} MiB here, which the short movie has to fill too (the last but one column says "
+        "whether it did); with the tracker's default of 1 GiB a short movie of a small field stays below what a long "
+        "one may take. What the process holds beyond what it uses, between blocks that were freed, settles later than "
+        "the features do."
     )
     what = f"peak memory of {long} frames / of {short}"
     return Part("Length of the movie", note, rows, [Bar(what, ratio, LONG_OVER_SHORT, True, "×")])

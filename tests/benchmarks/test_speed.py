@@ -188,6 +188,7 @@ def test_a_long_run_reports_its_peak() -> None:
     found = long_run(job | {"device": "cpu"})
     assert found["peak"] >= found["samples"][-1][1] > 0
     assert [frame for frame, _ in found["samples"]] == [0, 1, 2]
+    assert 0 < found["kept"] <= 1 << 20
 
 
 def test_small_cells_are_measured_in_a_process_of_their_own(tmp_path: Path) -> None:

@@ -206,7 +206,8 @@ class CellTracker(Said):
             trails = [(anchors, [s for s in part if s.cell in set(cells)]) for anchors, cells in groups]
             for result in run_pass(trails, span, self._read, self._locks, written, kept):
                 self.labels[result.frame] = result.labels
-                written[result.frame] = result.prompted
+                if result.prompted:  # nothing that grows with the movie for frames that nobody prompted
+                    written[result.frame] = result.prompted
                 yield result
             self._done.update({(s.cell, s.start, s.step): self._signature(s) for s in part})
 
