@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2.widgets.runner import Job, Steps
+
+_PATIENCE = 30_000
+"""Milliseconds that the end of the program waits for jobs: the longest step of a network on a slow computer."""
+_jobs: WeakSet[Job] = WeakSet()
+
+
+@atexit.register
+def _end_before_qt_does() -> None:
+    """Let jobs end while Qt is there: a worker that tells its end to objects that Qt has deleted aborts the program.
+
+    napari waits for workers when its event loop ends; a script that only closes the window has none.
+    """
+    if _jobs:
+        for job in list(_jobs):
+            job.stop.set()
+        QThreadPool.globalInstance().waitForDone(_PATIENCE)
 
 
 class QtRunner(QObject):
@@ -31,6 +49,7 @@ class QtRunner(QObject):
     def start(self, steps: Steps, received: Callable[[Any], object], ended: Callable[[Job], object]) -> Job:
         """See `runner.Runner`."""
         job = Job()
+        _jobs.add(job)
 
         def run() -> None:
             # a generator that napari aborts is left where it is; this one is always closed, and its end is told
