@@ -30,6 +30,8 @@ if str(REPOSITORY) not in sys.path:  # run as a script
     sys.path.insert(0, str(REPOSITORY))
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from benchmarks._book import Part
     from benchmarks._speed.setup import Setup
 
@@ -86,7 +88,7 @@ def measure(
     import torch
     from rich.console import Console
 
-    from benchmarks._book import Book, code_hash
+    from benchmarks._book import Book, Part, code_hash
     from benchmarks._machine import machine
     from benchmarks._speed.plot import plot
     from napari_sam2.weights import weights_hash
@@ -105,12 +107,14 @@ def measure(
             continue
         where = machine()  # before, since the code may change while a long part runs
         began = time.perf_counter()
-        part = _functions()[name](setup)
-        spent = time.perf_counter() - began
-        if not bars:
-            part.bars = []
-        circumstances = {"command": command, "machine": where, "model": model, "seconds": spent, "key": key}
-        book.put(name, part, circumstances, PARTS)
+        circumstances: dict[str, Any] = {"command": command, "machine": where, "model": model}
+        found = _functions()[name](setup)
+        for part in [found] if isinstance(found, Part) else found:  # slow ones say what is known so far
+            spent = time.perf_counter() - began
+            if not bars:
+                part.bars = []
+            book.put(name, part, circumstances | {"seconds": spent, "key": "unfinished"}, PARTS)
+        book.put(name, part, circumstances | {"seconds": spent, "key": key}, PARTS)
         console.print(f"{name}: {part.skipped or f'{spent:.0f} s'}")
         for bar in part.bars:
             console.print(f"  {bar}", highlight=False)
@@ -121,7 +125,7 @@ def measure(
         console.print(f"  {file}", highlight=False)
 
 
-def _functions() -> dict[str, Callable[[Setup], Part]]:
+def _functions() -> dict[str, Callable[[Setup], Part | Iterator[Part]]]:
     from benchmarks._speed.click import click
     from benchmarks._speed.reference import reference, versus
     from benchmarks._speed.scaling import floor, gpu, scaling

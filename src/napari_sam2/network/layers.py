@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +22,8 @@ FEW_KEYS = 32
 #: Elements of intermediate results that are worked on at a time on a CPU: what stays in its caches need not be fetched
 #: again, and memory that is used again need not be asked for, which costs more than the arithmetic.
 CACHED = 1 << 20
+#: Queries that are worked on at a time however many keys there are, since small products are slow.
+FEWEST_QUERIES = 256
 
 
 class LayerNorm2d(nn.Module):
@@ -87,23 +91,28 @@ def attend(q_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None =
 
 
 def _attend_some_at_a_time(scaled_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None) -> Tensor:
-    """`attend` by plain products, for as many batches at a time as stay in the caches, in the same memory."""
+    """`attend` by plain products, for as many batches or queries at a time as stay in the caches."""
     batches, heads, n, _ = scaled_bhnc.shape
     m = k_bhmc.shape[2]
     q, k, v = (x.flatten(0, 1) for x in (scaled_bhnc, k_bhmc, v_bhmv))
     some = min(batches, max(1, CACHED // (heads * n * m)))
+    rows = min(n, max(FEWEST_QUERIES, CACHED // (some * heads * m)))
     out = v.new_empty(batches * heads, n, v.shape[-1])
-    scores = q.new_empty(some * heads, n, m)
+    scores = q.new_empty(some * heads * rows * m)
     weights = torch.empty_like(scores)
     for first in range(0, batches, some):
         at = slice(first * heads, min(first + some, batches) * heads)
-        here, w = scores[: at.stop - at.start], weights[: at.stop - at.start]
-        torch.bmm(q[at], k[at].transpose(1, 2), out=here)
-        if mask is not None:
-            hidden = ~mask[first : first + some] if len(mask) > 1 else ~mask
-            here.unflatten(0, (-1, heads)).masked_fill_(hidden, -torch.inf)
-        torch.softmax(here, -1, out=w)
-        torch.bmm(w, v[at], out=out[at])
+        hidden = None if mask is None else ~(mask[first : first + some] if len(mask) > 1 else mask)
+        for top in range(0, n, rows):
+            asking = q[at, top : top + rows]
+            shape = (*asking.shape[:2], m)
+            here, w = (x[: math.prod(shape)].view(shape) for x in (scores, weights))
+            torch.bmm(asking, k[at].transpose(1, 2), out=here)
+            if hidden is not None:
+                part = hidden[:, :, top : top + rows] if hidden.shape[2] > 1 else hidden
+                here.unflatten(0, (-1, heads)).masked_fill_(part, -torch.inf)
+            torch.softmax(here, -1, out=w)
+            torch.bmm(w, v[at], out=out[at, top : top + rows])
     return out.unflatten(0, (batches, heads))
 
 
