@@ -98,13 +98,17 @@ def test_a_label_that_is_not_trusted_is_not_prompted() -> None:
     assert float(batch.dense[:, 0].sum()) > 0  # but it is foreground all the same
 
 
-def test_every_part_of_the_network_is_taught() -> None:
+@pytest.mark.parametrize("half", [False, True])
+def test_every_part_of_the_network_is_taught(half: bool) -> None:
     torch.manual_seed(0)
     trainee = Trainee(Sam2(TINY), PLAN.window)
     generator = torch.Generator().manual_seed(0)
     data = BatchData(DiscSource(), DiscSource(), replace(PLAN, second_prompt=1.0), 3)
     for step in range(3):
-        trainee(data[step], LossWeights(), generator).loss.backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            output = trainee(data[step], LossWeights(), generator)
+        assert {"first_mask", "corrected_mask", "corrected_2_mask", "follow_mask"} <= set(output.terms)
+        output.loss.backward()
     silent = {n for n, p in trainee.named_parameters() if p.grad is None or not p.grad.any()}
     unused = {"model.no_mem_pos_enc"}  # in every published checkpoint, used by none
     # These speak only when a cell is taken to be absent, which an untrained network may never do.

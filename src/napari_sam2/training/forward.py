@@ -170,7 +170,8 @@ class Trainee(nn.Module):
             collect(output, f"corrected_{turn + 1}" if turn else "corrected", losses, CORRECTED_SHARE ** (turn + 1))
             better = self.model.select(again, single)
             drawn = again.logits_nmhw[torch.arange(len(chosen), device=targets.device), better.index_n]
-            shown = hold_clicks(drawn.detach(), points, labels)
+            with torch.autocast(raw.device.type, enabled=False):  # what is solved for there needs more digits
+                shown = hold_clicks(drawn.detach(), points, labels)
             answer = replace_rows(answer, chosen, better)
         return answer
 
