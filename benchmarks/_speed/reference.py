@@ -57,7 +57,8 @@ def versus(setup: Setup) -> Iterator[Part]:
             contender = ours(tiny, field, cells, mode, random_settings(mode))
             times = race({mode: contender}, frames[mode], device=setup.device)[mode]
             seconds[mode] = median(times)
-            rows.append({"mode": mode, "cells": cells, "s per frame": seconds[mode], "frames": len(times)})
+            row: Row = {"model": setup.architecture.name, "mode": mode, "cells": cells}
+            rows.append(row | {"s per frame": seconds[mode], "frames": len(times)})
             if mode == "exact":
                 what = f"{setup.architecture.name} architecture, {cells} cells: exact / windows"
                 ratio = seconds["exact"] / seconds["windows"]

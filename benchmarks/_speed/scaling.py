@@ -93,7 +93,7 @@ def gpu(setup: Setup) -> Part:
             settings = random_settings("windows") if random else None
             tracker = make_tracker(model, field, setup.floor_cells, "windows", settings, setup.device)
             more, ratio, seconds = _against_floor(setup, tracker, repeats=3 * setup.repeats)
-            rows += [{"model": name} | row for row in more]
+            rows += [{"model": name, "cells": setup.floor_cells} | row for row in more]
             if random:
                 what = f"{setup.floor_cells} cells, {name} on {torch.cuda.get_device_name()}"
                 bars.append(Bar(f"{what}: frames a second", 1 / seconds, GPU_FRAMES_A_SECOND, False))

@@ -78,16 +78,15 @@ def _speeds() -> dict[str, list[str]]:
             wanted = [r for r in measured.rows if r["cells"] in (10, 100, 500)]
             text = ", ".join(f"{r['cells']} cells {seconds(r['s per frame'])}" for r in wanted)
             found.setdefault(measured.model["name"], []).append(f"{text} ({measured.device})")
-        elif measured.name == "reference":
+        elif measured.name == "versus":
             for row in measured.rows:
-                name, _, mode = str(row["method"]).partition(", ")
-                if mode == "windows" and name != measured.model["name"] and "extrapolated" not in row["how"]:
+                if row["mode"] == "windows":
                     text = f"{row['cells']} cells {seconds(row['s per frame'])} ({measured.device})"
-                    found.setdefault(name, []).append(text)
+                    found.setdefault(row["model"], []).append(text)
         elif measured.name == "gpu":
             for row in measured.rows:
                 if row["part"] == "frame":
-                    text = f"50 cells {seconds(row['ms'] / 1000)} ({measured.device}, {row['type']})"
+                    text = f"{row['cells']} cells {seconds(row['ms'] / 1000)} ({measured.device}, {row['type']})"
                     found.setdefault(row["model"], []).append(text)
     return found
 
@@ -186,6 +185,27 @@ def quality() -> str:
     return table(head, lines)
 
 
+#: Settings that bear on identity, in words, by the end of the method's name.
+IDENTITY = {
+    "cell": "as it is",
+    "cell, guard=off": "doubtful masks are remembered too",
+    "cell, neighbours=on": "neighbours as negative evidence",
+}
+
+
+def identity() -> str:
+    """Identity switches in crowds, with and without the two rules that bear on them."""
+    found = read("identity")
+    if not found:
+        return NOT_MEASURED
+    lines = []
+    for r in found["rows"]:
+        movie = MOVIES.get(r["movie"], "synthetic crowd of nuclei")
+        shown = [f"{r['follow_mean_iou']:.3f}", f"{r['right_at_end']:.2f}", f"{r['switches']:.0f}"]
+        lines.append([movie, IDENTITY[r["method"]], f"{r['follow_cell_frames']:.0f}", *shown])
+    return table(["movie", "rule", "masks", "mean IoU", "right at the end", "identity switches"], lines)
+
+
 def kinds() -> str:
     """How the bundled model does on each kind of synthetic movie."""
     found = read("kinds")
@@ -230,6 +250,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "memory": memory,
     "quality": quality,
+    "identity": identity,
     "kinds": kinds,
     "export": export,
 }
