@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_sam2.network import ImageFeatures, MemoryBatch, Prompts, Sam2
+from napari_sam2.network.model import upscale_logits
 from napari_sam2.network.positions import rope_turns, rotate
 
 from .formula_weights import mini_cell_model, mini_model
@@ -121,8 +122,24 @@ def test_masks_are_encoded_the_same_in_turns(model: Sam2, monkeypatch: pytest.Mo
     with torch.inference_mode():
         whole = model.encode_memory(stride16, logits, scores, hard)
         assert not torch.allclose(model.encode_memory(stride16, logits, scores, ~hard), whole, atol=1e-3)
-        monkeypatch.setattr("napari_sam2.network.memory_encoder.CACHED", 4 * 2 * logits[0].numel())
+        coarse = torch.randn(CELLS, WINDOW * 4, WINDOW * 4) * 5
+        alike = model.encode_memory(stride16, upscale_logits(coarse), scores, hard)
+        torch.testing.assert_close(model.encode_memory(stride16, coarse, scores, hard), alike, **SAME)
+        monkeypatch.setattr("napari_sam2.network.layers.CACHED", 4 * 2 * logits[0].numel())
         torch.testing.assert_close(model.encode_memory(stride16, logits, scores, hard), whole, **SAME)
+        monkeypatch.setattr("napari_sam2.network.layers.CACHED", 1)
+        torch.testing.assert_close(model.encode_memory(stride16, logits, scores, hard), whole, **SAME)
+        torch.testing.assert_close(model.encode_memory(stride16, coarse, scores, hard), alike, **SAME)
+
+
+def test_feeding_forward_and_keys_in_turns_are_the_same(model: Sam2, monkeypatch: pytest.MonkeyPatch) -> None:
+    features, memory = _features(model), _memory(model)
+    with torch.inference_mode():
+        conditioned = model.attend(features.stride16, memory)
+        keys = model.memory_attention.memory_keys(memory.spatial_nmchw[:, 0])
+        monkeypatch.setattr("napari_sam2.network.layers.CACHED", 1)
+        torch.testing.assert_close(model.attend(features.stride16, memory), conditioned, **SAME)
+        torch.testing.assert_close(model.memory_attention.memory_keys(memory.spatial_nmchw[:, 0]), keys, **SAME)
 
 
 def test_kept_keys_are_the_same_as_projecting_memories_anew(model: Sam2) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -45,13 +46,35 @@ class LayerNorm2d(nn.Module):
     def _plane_by_plane(self, x_bchw: Tensor) -> Tensor:
         out = torch.empty(x_bchw.shape, dtype=x_bchw.dtype)
         weight, bias = self.weight.float().view(-1, 1, 1), self.bias.float().view(-1, 1, 1)
-        some = max(1, CACHED // 4 // max(1, x_bchw[0].numel()))
+        some = some_at_a_time(x_bchw, 4 * x_bchw[:1].numel())
         for part, target in zip(x_bchw.split(some), out.split(some), strict=True):
             x = part.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
             x -= x.mean(1, keepdim=True)
             scale = x.square().mean(1, keepdim=True).add_(EPS_IMAGE).rsqrt_()
             target.copy_(x.mul_(scale).mul_(weight).add_(bias))
         return out
+
+
+def some_at_a_time(x: Tensor, elements: int) -> int:
+    """Rows of a batch that are worked on together on a CPU where each needs so many elements; elsewhere all of them."""
+    alone = x.device.type == "cpu" and not torch.is_grad_enabled()
+    return max(1, CACHED // max(1, elements)) if alone else max(1, len(x))
+
+
+def feed_forward(x_nlc: Tensor, into: nn.Linear, activation: Callable[[Tensor], Tensor], back: nn.Linear) -> Tensor:
+    """Two linear layers (N, L, C) with an activation between them, whose wide result is never there as a whole."""
+    some = some_at_a_time(x_nlc, x_nlc[:1, ..., 0].numel() * into.out_features)
+    if some >= len(x_nlc):
+        return back(activation(into(x_nlc)))
+    out = x_nlc.new_empty(*x_nlc.shape[:-1], back.out_features)
+    for part, target in zip(x_nlc.split(some), out.split(some), strict=True):
+        target.copy_(back(activation(into(part))))
+    return out
+
+
+def upscaled(logits_nhw: Tensor, factor: int) -> Tensor:
+    """Bilinear upscaling in float32."""
+    return F.interpolate(logits_nhw[:, None].float(), scale_factor=factor, mode="bilinear", align_corners=False)[:, 0]
 
 
 def attend(q_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None = None) -> Tensor:

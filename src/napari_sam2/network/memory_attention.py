@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.network.config import Sam2Config
-from napari_sam2.network.layers import EPS_TRANSFORMER, Attention, attend
+from napari_sam2.network.layers import EPS_TRANSFORMER, Attention, attend, feed_forward, some_at_a_time
 from napari_sam2.network.positions import rope_turns, rotate, sine_positions, window_turns
 
 #: Weight of the position encoding that is added to the features before the first layer.
@@ -118,7 +118,7 @@ class MemoryAttentionLayer(nn.Module):
         x_bnc = x_bnc + self.self_attn.look_around(self.norm1(x_bnc), turns_nc)
         x_bnc = x_bnc.expand(len(keys_blc), -1, -1)
         x_bnc = x_bnc + self.cross_attn_image.look_back(self.norm2(x_bnc), keys_blc, values_blv, turns_nc, mask)
-        return x_bnc + self.linear2(F.relu(self.linear1(self.norm3(x_bnc))))
+        return x_bnc + feed_forward(self.norm3(x_bnc), self.linear1, F.relu, self.linear2)
 
 
 class MemoryAttention(nn.Module):
@@ -186,7 +186,12 @@ class MemoryAttention(nn.Module):
         Projected and rotated once, they can be looked at for as long as the memory lives.
         """
         tokens, turns = self._placed(spatial_nchw[:, None])
-        keys = [rotate(layer.cross_attn_image.k_proj(tokens), turns)[:, 0] for layer in self.blocks()]
+        tokens = tokens[:, 0]
+        projections = [layer.cross_attn_image.k_proj for layer in self.blocks()]
+        some = some_at_a_time(tokens, 2 * tokens.shape[1] * projections[0].out_features)
+        keys = [
+            torch.cat([rotate(projection(part), turns) for part in tokens.split(some)]) for projection in projections
+        ]
         return torch.stack(keys)
 
     def _placed(self, spatial_nmchw: Tensor) -> tuple[Tensor, Tensor]:

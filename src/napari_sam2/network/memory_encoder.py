@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.network.config import TOKEN_STRIDE, Sam2Config
-from napari_sam2.network.layers import CACHED, LayerNorm2d
+from napari_sam2.network.layers import LayerNorm2d, feed_forward, some_at_a_time, upscaled
 
 #: Mask probabilities are stretched to ``p * MASK_SCALE + MASK_BIAS`` before they are encoded.
 MASK_SCALE, MASK_BIAS = 20.0, -10.0
@@ -58,7 +58,7 @@ class ConvNextBlock(nn.Module):
     def forward(self, x_nchw: Tensor) -> Tensor:
         """Return a map of the same shape."""
         y = self.norm(self.dwconv(x_nchw)).permute(0, 2, 3, 1)
-        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
+        y = self.gamma * feed_forward(y, self.pwconv1, F.gelu, self.pwconv2)
         return x_nchw + y.permute(0, 3, 1, 2)
 
 
@@ -94,7 +94,7 @@ class MemoryEncoder(nn.Module):
         features_nchw
             (N, C, h, w) raw stride-16 features, not conditioned on memory.
         mask_logits_nhw
-            (N, 16h, 16w) mask logits at model resolution.
+            (N, 16h, 16w) mask logits at model resolution, or (N, 4h, 4w) at stride 4, which are upscaled.
         hard_n
             (N,) bool: take the mask as 0 or 1 rather than as a probability (frames prompted by points or masks).
 
@@ -103,17 +103,17 @@ class MemoryEncoder(nn.Module):
         Tensor
             (N, memory_width, h, w).
         """
-        some = len(hard_n)
-        if hard_n.device.type == "cpu" and not torch.is_grad_enabled():
-            some = max(1, CACHED // 4 // max(1, mask_logits_nhw[:1].numel()))
+        some = some_at_a_time(hard_n, 4 * TOKEN_STRIDE**2 * features_nchw[:1, 0].numel())
         parts = zip(mask_logits_nhw.split(some), hard_n.split(some), strict=True)
-        fine = [self._fine(*part, features_nchw.dtype) for part in parts]
+        size = TOKEN_STRIDE * features_nchw.shape[-1]
+        fine = [self._fine(*part, size, features_nchw.dtype) for part in parts]
         masks = self.mask_downsampler.coarse(torch.cat(fine) if len(fine) > 1 else fine[0])
         return self.out_proj(self.fuser(self.pix_feat_proj(features_nchw) + masks))
 
-    def _fine(self, mask_logits_nhw: Tensor, hard_n: Tensor, dtype: torch.dtype) -> Tensor:
+    def _fine(self, mask_logits_nhw: Tensor, hard_n: Tensor, size: int, dtype: torch.dtype) -> Tensor:
         """Masks (N, 4, 8h, 8w) after the first step, which works on maps that are large and soon small."""
-        logits = mask_logits_nhw.float()
+        factor = size // mask_logits_nhw.shape[-1]
+        logits = upscaled(mask_logits_nhw, factor) if factor > 1 else mask_logits_nhw.float()
         probability = logits.sigmoid()
         if hard_n.device.type != "cpu" or hard_n.any():
             probability = torch.where(hard_n[:, None, None], (logits > 0).float(), probability)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from napari_sam2.network.config import TOKEN_STRIDE, Sam2Config
 from napari_sam2.network.image_encoder import ImageEncoder
-from napari_sam2.network.layers import Mlp
+from napari_sam2.network.layers import Mlp, upscaled
 from napari_sam2.network.mask_decoder import DecoderOutput, MaskDecoder
 from napari_sam2.network.memory_attention import MemoryAttention, MemoryBatch
 from napari_sam2.network.memory_encoder import MASK_BIAS, MASK_SCALE, MemoryEncoder
@@ -214,7 +214,7 @@ class Sam2(nn.Module):
         stride16_nchw
             Raw features, not conditioned on memory.
         mask_logits_nhw
-            (N, 16h, 16w) mask logits at model resolution.
+            (N, 16h, 16w) mask logits at model resolution, or (N, 4h, 4w) at stride 4, which are upscaled.
         object_logits_n
             (N,) object score logits.
         hard_n
@@ -265,4 +265,4 @@ def _small(*shape: int) -> Tensor:
 
 def upscale_logits(logits_nhw: Tensor, factor: int = TOKEN_STRIDE // 4) -> Tensor:
     """Bilinear upscaling of stride-4 logits to model resolution, in float32."""
-    return F.interpolate(logits_nhw[:, None].float(), scale_factor=factor, mode="bilinear", align_corners=False)[:, 0]
+    return upscaled(logits_nhw, factor)

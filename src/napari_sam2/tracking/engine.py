@@ -141,13 +141,15 @@ class Engine:
             logits = suppress_losers(logits, masks.origins)
 
         def run(part: slice) -> Tensor:
-            full = upscale_logits(logits[part])
-            if not self.settings.reference:  # which goes through stride 4 and loses small masks on the way
-                for row in masks.drawn.keys() & set(range(part.start, part.stop)):
-                    full[row - part.start] = torch.where(masks.drawn[row] >= 0.5, -MASK_BIAS, MASK_BIAS)
+            mine = logits[part]
+            drawn = masks.drawn.keys() & set(range(part.start, part.stop))
+            if drawn and not self.settings.reference:  # which goes through stride 4 and loses small masks on the way
+                mine = upscale_logits(mine)
+                for row in drawn:
+                    mine[row - part.start] = torch.where(masks.drawn[row] >= 0.5, -MASK_BIAS, MASK_BIAS)
             stride16 = self.features.coarse_windows(geometry, frame, masks.origins[part])
-            hard = torch.full((len(full),), prompted, device=full.device)
-            return self.model.encode_memory(stride16, full, masks.object_logits_n[part], hard)
+            hard = torch.full((len(mine),), prompted, device=mine.device)
+            return self.model.encode_memory(stride16, mine, masks.object_logits_n[part], hard)
 
         return torch.cat(self._in_chunks(len(logits), run))
 
