@@ -41,6 +41,10 @@ class Guard:
         self._centre[row] = centre
         self._age[row] = 0
 
+    def state(self) -> dict[str, npt.NDArray[np.generic]]:
+        """What it knows, a row for each cell, by name; to be written to as well."""
+        return {"area": self._area, "centre": self._centre, "age": self._age}
+
     def judge(self, rows: IntArray, masks: Masks, centres: FloatArray) -> dict[int, str]:
         """Return the batch indices of doubtful masks, each with the reason in words."""
         settings = self.settings

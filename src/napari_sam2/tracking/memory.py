@@ -6,6 +6,9 @@ pointers. A frame's place in a ring is its number modulo the ring's length, so n
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,6 +18,10 @@ from napari_sam2.network import MemoryBatch, Sam2Config
 
 IntArray = npt.NDArray[np.int64]
 EMPTY = -(10**9)
+KEPT = ("fixed", "fixed_pointers", "recent", "pointers")
+KEPT_NOTES = ("fixed_frame", "fixed_origin", "recent_frame", "recent_origin", "pointer_frame")
+Kept = dict[str, Any]
+"""What is remembered of one cell, by name; a slot of each along the first axis."""
 
 
 class MemoryBank:
@@ -86,9 +93,9 @@ class MemoryBank:
     def copy_from(self, other: MemoryBank) -> None:
         """Take over the rows of a smaller bank."""
         n = len(other.fixed)
-        for name in ("fixed", "fixed_pointers", "recent", "pointers"):
+        for name in KEPT:
             getattr(self, name)[:n] = getattr(other, name)
-        for name in ("fixed_frame", "fixed_origin", "recent_frame", "recent_origin", "pointer_frame"):
+        for name in KEPT_NOTES:
             getattr(self, name)[:n] = getattr(other, name)
 
     def condition(
@@ -113,6 +120,34 @@ class MemoryBank:
         """Forget everything about a cell."""
         for frames in (self.fixed_frame, self.recent_frame, self.pointer_frame):
             frames[row] = EMPTY
+
+    def kept(self, row: int) -> Kept:
+        """A copy of all that is remembered of one cell, without the keys, which follow from it."""
+        names = (*KEPT, *KEPT_NOTES)
+        return {name: _copy(getattr(self, name)[row]) for name in names}
+
+    def restore(self, row: int, kept: Kept, keys_of: Callable[[Tensor], Tensor | None]) -> None:
+        """Remember of one cell what was kept.
+
+        Parameters
+        ----------
+        row
+            Its row.
+        kept
+            From `kept` of a bank of the same network.
+        keys_of
+            Gives keys (layers, N, h * w, C) of memories (N, Cm, h, w).
+        """
+        self.restart(row)
+        for name, values in kept.items():
+            own = getattr(self, name)[row]
+            slots = min(len(own), len(values))  # a bank has as many for prompted frames as the most prompted cell needs
+            own[:slots] = values[:slots]
+        for name, frames in (("fixed", self.fixed_frame), ("recent", self.recent_frame)):
+            filled = np.flatnonzero(frames[row] != EMPTY)
+            keys = keys_of(getattr(self, name)[row, filled]) if len(filled) and len(self.recent_keys) else None
+            if keys is not None:
+                getattr(self, f"{name}_keys")[:, row, filled] = keys.to(self.recent.dtype)
 
     def remember(
         self,
@@ -228,3 +263,7 @@ def _slot(keys: Tensor, rows: IntArray, slot: int) -> Tensor:
     if np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
         return keys[:, rows[0] : rows[0] + len(rows), slot]
     return keys[:, torch.from_numpy(rows).to(keys.device), slot]
+
+
+def _copy(values: Any) -> Any:
+    return values.clone() if isinstance(values, Tensor) else values.copy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from napari_sam2.tracking.anchors import Anchor, Anchors
 from napari_sam2.tracking.guard import Guard
 from napari_sam2.tracking.masks import Masks, join_masks
+from napari_sam2.tracking.parking import Parked, Parking
 from napari_sam2.tracking.parts import keep_parts, shift_masks
 from napari_sam2.tracking.plan import Segment
 from napari_sam2.tracking.resample import LOGITS_PER_TOKEN
@@ -28,17 +29,23 @@ class Trail:
         Prompted frames, with the engine and the field.
     segments
         What is to be tracked, all of one step.
+    parked
+        Those of them that go on from where an interrupted pass left them.
     """
 
-    def __init__(self, anchors: Anchors, segments: Sequence[Segment]) -> None:
+    def __init__(
+        self, anchors: Anchors, segments: Sequence[Segment], parked: Mapping[Segment, Parked] | None = None
+    ) -> None:
         self.anchors = anchors
         self.engine = anchors.engine
         self.geometry = anchors.geometry
         self.step = segments[0].step
         self._row_of = {segment: row for row, segment in enumerate(segments)}
         self._starting: dict[int, list[Segment]] = {}
+        self._parked = {s: parked[s] for s in segments if s in parked} if parked else {}
         for segment in segments:
-            self._starting.setdefault(segment.start, []).append(segment)
+            if segment not in self._parked:
+                self._starting.setdefault(segment.start, []).append(segment)
         slots = max(len(segment.conditioning) for segment in segments)
         self._bank = self.engine.bank(self.geometry, len(segments), slots)
         self._centres = np.zeros((len(segments), 2))
@@ -49,6 +56,13 @@ class Trail:
         self._guard = Guard(len(segments), self.engine.settings)
         self._search = Search(len(segments), self.engine.settings)
         self._active: list[Segment] = []
+        self._last: tuple[int, list[Segment], Found] | None = None
+        self._resumed: tuple[int, list[Segment], Found] | None = None
+
+    @property
+    def begins(self) -> list[int]:
+        """Frames on which cells begin, or go on."""
+        return [*self._starting, *(parked.frame for parked in self._parked.values())]
 
     def advance(self, frame: int) -> Found | None:
         """Track the live cells on a frame; None if there are none."""
@@ -81,7 +95,9 @@ class Trail:
         self._centres[rows] = centres
         cells = [s.cell for s in self._active]
         ages = [min(abs(frame - at) for at in s.conditioning) for s in self._active]
-        return Found(self.geometry, cells, masks, suspects={cells[i]: why for i, why in doubts.items()}, ages=ages)
+        found = Found(self.geometry, cells, masks, suspects={cells[i]: why for i, why in doubts.items()}, ages=ages)
+        self._last = frame, list(self._active), found
+        return found
 
     def begin(self, frame: int) -> Found | None:
         """Start the segments whose prompted frame this is; None if there are none."""
@@ -96,6 +112,55 @@ class Trail:
         cells = [s.cell for s in segments]
         masks = join_masks([known[s.cell, frame].masks for s in segments])
         return Found(self.geometry, cells, masks, {cell: self.anchors.book[cell, frame] for cell in cells})
+
+    def resume(self, frame: int) -> Found | None:
+        """Take up the cells that were left on this frame, with what was found there; None if there are none."""
+        segments = [s for s, parked in self._parked.items() if parked.frame == frame]
+        if not segments:
+            return None
+        taken = [self._parked.pop(s) for s in segments]
+        for segment, parked in zip(segments, taken, strict=True):
+            row = self._row_of[segment]
+            self._bank.restore(row, parked.memory, self.engine.keys)
+            for name, values in self._state().items():
+                values[row] = parked.state[name]
+        found = Found(
+            self.geometry,
+            [s.cell for s in segments],
+            join_masks([parked.masks for parked in taken]),
+            suspects={s.cell: parked.suspect for s, parked in zip(segments, taken, strict=True) if parked.suspect},
+            ages=[parked.age for parked in taken],
+        )
+        self._resumed = frame, segments, found
+        self._active += segments
+        return found
+
+    def park(self, frame: int) -> Iterator[tuple[Segment, Parked]]:
+        """Where cells stand that have been tracked on this frame, and those that have not been taken up yet."""
+        yield from self._parked.items()
+        for last in (self._last, self._resumed):
+            if last is None or last[0] != frame:
+                continue
+            _, segments, found = last
+            for i, segment in enumerate(segments):
+                row = self._row_of[segment]
+                yield (
+                    segment,
+                    Parked(
+                        frame,
+                        found.masks.row(i),
+                        found.suspects.get(segment.cell, ""),
+                        found.ages[i] if found.ages is not None else 0,
+                        self._bank.kept(row),
+                        {name: values[row].copy() for name, values in self._state().items()},
+                    ),
+                )
+
+    def _state(self) -> dict[str, npt.NDArray[np.generic]]:
+        """What is known of cells besides their memories, a row for each, by name."""
+        known = {"centre": self._centres, "origin": self._origins, "seen": self._seen, "seen at": self._seen_origin}
+        judged = {f"guard {name}": values for name, values in self._guard.state().items()}
+        return {**known, **judged, **{f"search {name}": values for name, values in self._search.state().items()}}
 
     def _drop_strays(self, masks: Masks, rows: IntArray) -> None:
         """Keep the parts of masks that lie where the cells were, and remember where they are now."""
@@ -131,7 +196,8 @@ def run_pass(
     locked: Callable[[int], frozenset[int]],
     already: Mapping[int, frozenset[int]],
     held: Callable[[int], Iterable[int]] = lambda frame: (),
-) -> Iterator[FrameResult]:
+    parking: Parking | None = None,
+) -> Generator[FrameResult, None, None]:
     """Track segments of one direction through time.
 
     Parameters
@@ -148,6 +214,8 @@ def run_pass(
         Prompted cells, by frame, that another pass has written.
     held
         Cells that are not to be written on a frame, but can lose pixels there.
+    parking
+        Has where cells were left by a pass that was interrupted, and keeps where this one leaves them.
 
     Yields
     ------
@@ -157,16 +225,23 @@ def run_pass(
     segments = [s for _, part in trails for s in part]
     if not segments:
         return
-    walking = [Trail(anchors, part) for anchors, part in trails if part]
+    parked = parking.take(segments, held) if parking is not None else {}
+    walking = [Trail(anchors, part, parked) for anchors, part in trails if part]
     clean = walking[0].engine.settings.tidy
-    starts, ends = [s.start for s in segments], [s.last for s in segments]
+    starts, ends = [frame for trail in walking for frame in trail.begins], [s.last for s in segments]
     forward = segments[0].step > 0
     order = range(min(starts), max(ends) + 1) if forward else range(max(starts), min(ends) - 1, -1)
     for frame in order:
         found = []
         for trail in walking:
-            found += [trail.advance(frame), trail.begin(frame)]
+            found += [trail.advance(frame), trail.resume(frame), trail.begin(frame)]
         done = already.get(frame, frozenset())
         fresh = [f for f in found if f is not None and not (f.prompts and done.issuperset(f.cells))]
         if fresh and frames[0] <= frame < frames[1]:
-            yield merge(frame, fresh, read(frame), locked(frame), clean, frozenset(held(frame)))
+            result = merge(frame, fresh, read(frame), locked(frame), clean, frozenset(held(frame)))
+            try:
+                yield result
+            except GeneratorExit:
+                if parking is not None:
+                    parking.keep(entry for trail in walking for entry in trail.park(frame))
+                raise

@@ -38,6 +38,10 @@ class Search:
         """A cell begins, and is not lost."""
         self._lost[row] = 0
 
+    def state(self) -> dict[str, npt.NDArray[np.generic]]:
+        """What it knows, a row for each cell, by name; to be written to as well."""
+        return {"lost": self._lost}
+
     def again(
         self, masks: Masks, rows: IntArray, geometry: Geometry, look: Callable[[IntArray, IntArray], Masks]
     ) -> Masks:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +18,7 @@ from napari_sam2.tracking.features import DEFAULT_BUDGET, FeatureSource
 from napari_sam2.tracking.labels import check_labels, make_labels, read_frame
 from napari_sam2.tracking.masks import join_masks
 from napari_sam2.tracking.movie import Movie
+from napari_sam2.tracking.parking import Parking
 from napari_sam2.tracking.plan import Direction, Segment, plan
 from napari_sam2.tracking.prompts import FramePrompts, MaskCrop, PromptBook
 from napari_sam2.tracking.propagate import run_pass
@@ -121,6 +124,7 @@ class CellTracker(Said):
         self._scales = Scales(self._engine, self.prompts, diameter, native)
         self._reference: ReferenceRun | None = None
         self._done: dict[tuple[int, int, int], tuple[object, ...]] = {}
+        self._parking = Parking(lambda segment: self._signature(replace(segment, last=segment.start)))
 
     # results ------------------------------------------------------------------------------------------------------
 
@@ -204,11 +208,14 @@ class CellTracker(Said):
         for step in (1, -1):
             part = [s for s in segments if s.step == step]
             trails = [(anchors, [s for s in part if s.cell in set(cells)]) for anchors, cells in groups]
-            for result in run_pass(trails, span, self._read, self._locks, written, kept):
-                self.labels[result.frame] = result.labels
-                if result.prompted:  # nothing that grows with the movie for frames that nobody prompted
-                    written[result.frame] = result.prompted
-                yield result
+            # what a cell remembers depends on others where neighbours count
+            parking = None if self.settings.neighbours else self._parking
+            with closing(run_pass(trails, span, self._read, self._locks, written, kept, parking)) as results:
+                for result in results:
+                    self.labels[result.frame] = result.labels
+                    if result.prompted:  # nothing that grows with the movie for frames that nobody prompted
+                        written[result.frame] = result.prompted
+                    yield result
             self._done.update({(s.cell, s.start, s.step): self._signature(s) for s in part})
 
     def estimate(

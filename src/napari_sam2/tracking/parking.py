@@ -1,0 +1,111 @@
+"""Where cells of an interrupted pass stand, so that the next one goes on from there instead of from their prompts.
+
+A user who corrects one cell while fifty are tracked interrupts all of them. What the others remember depends on their
+own prompts alone, so it is still right: it is kept, a few hundred kilobytes a cell, and taken up again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.tracking.masks import Masks
+from napari_sam2.tracking.plan import Segment
+
+if TYPE_CHECKING:
+    from napari_sam2.tracking.memory import Kept
+
+Key = tuple[int, int, int]
+
+
+@dataclass
+class Parked:
+    """One cell on its way.
+
+    Parameters
+    ----------
+    frame
+        The last frame that it was tracked to.
+    masks
+        What was found there, a batch of one: the frame may not have been written any more.
+    suspect
+        Why that is doubtful; empty where it is not.
+    age
+        Frames from its nearest prompt.
+    memory
+        What is remembered.
+    state
+        Arrays of the pass, by name.
+    """
+
+    frame: int
+    masks: Masks
+    suspect: str
+    age: int
+    memory: Kept
+    state: Mapping[str, npt.NDArray[np.generic]]
+
+
+class Parking:
+    """Cells of interrupted passes.
+
+    Parameters
+    ----------
+    sign
+        Gives everything that a segment's masks depend on, wherever it ends. A cell is taken up again only where that is
+        as it was.
+    """
+
+    def __init__(self, sign: Callable[[Segment], object]) -> None:
+        self._sign = sign
+        self._known: dict[Key, tuple[Segment, object, Parked]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def keep(self, cells: Iterable[tuple[Segment, Parked]]) -> None:
+        """Keep where some cells stand, and nothing of segments that are no more."""
+        self._known = {key: entry for key, entry in self._known.items() if self._holds(*entry[:2])}
+        for segment, parked in cells:
+            self._known[_key(segment)] = segment, self._sign(segment), parked
+
+    def take(self, segments: Sequence[Segment], held: Callable[[int], Iterable[int]]) -> dict[Segment, Parked]:
+        """Hand out those of the segments that can be taken up again; they are not kept any longer.
+
+        Parameters
+        ----------
+        segments
+            What is to be tracked.
+        held
+            Function from a frame number to cells that are as they should be there: only a segment of which nothing
+            before the frame where it stands is wanted can go on from that.
+        """
+        found: dict[Segment, Parked] = {}
+        settled: dict[int, frozenset[int]] = {}
+        for segment in segments:
+            known = self._known.get(_key(segment))
+            if known is None or segment.last == segment.start or known[1] != self._sign(segment):
+                continue
+            parked = known[2]
+            before = range(segment.start, parked.frame, segment.step)
+            for frame in before:
+                if frame not in settled:
+                    settled[frame] = frozenset(held(frame))
+            if segment.covers(parked.frame) and all(segment.cell in settled[frame] for frame in before):
+                found[segment] = parked
+                del self._known[_key(segment)]
+        return found
+
+    def _holds(self, segment: Segment, signature: object) -> bool:
+        try:
+            return self._sign(segment) == signature
+        except KeyError:  # its prompts are gone
+            return False
+
+
+def _key(segment: Segment) -> Key:
+    return segment.cell, segment.start, segment.step
