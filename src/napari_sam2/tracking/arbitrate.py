@@ -118,9 +118,29 @@ def settle_doubles(claims: Claims, cells: int, ages: Sequence[int] | None = None
     ages
         Frames from each cell's nearest prompt to here; all the same when None.
     """
+    keep, gone = doubles(claims, np.bincount(claims.which, minlength=cells), ages)
+    keep &= ~gone[claims.which]
+    return claims if keep.all() else Claims(claims.which[keep], claims.at[keep], claims.logits[keep])
+
+
+def doubles(
+    claims: Claims, area: IntArray, ages: Sequence[int] | None = None
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Say which claims (M,) stay, and which cells (N,) are not there at all; see `settle_doubles`.
+
+    Parameters
+    ----------
+    claims
+        What the cells claim; pixels that only one of them claims may be left out.
+    area
+        Pixels that each of the N cells claims, all of them.
+    ages
+        Frames from each cell's nearest prompt to here; all the same when None.
+    """
+    cells = len(area)
     several = np.flatnonzero(_claimed_by_several(claims.at))
     if cells < 2 or not len(several):
-        return claims
+        return np.ones(len(claims.at), bool), np.zeros(cells, bool)
     who = claims.which[several]
     pixels, at = np.unique(claims.at[several], return_inverse=True)
     shape = (cells, len(pixels))
@@ -128,7 +148,6 @@ def settle_doubles(claims: Claims, cells: int, ages: Sequence[int] | None = None
     weight = sparse.csr_array((claims.logits[several].astype(float), (who, at)), shape=shape)
     shared = (mine @ mine.T).toarray()
     strength = (weight @ mine.T).toarray()  # [a, b]: logits of a where b claims too
-    area = np.bincount(claims.which, minlength=cells)
     double = shared > DOUBLE_SHARE * np.minimum(area[:, None], area[None, :])
     age = np.zeros(cells) if ages is None else np.asarray(ages, float)
     older = age[:, None] > age[None, :]
@@ -145,8 +164,7 @@ def settle_doubles(claims: Claims, cells: int, ages: Sequence[int] | None = None
         if older[loser, winner]:
             displaced |= lost
     gone = np.bincount(who[displaced], minlength=cells) > DOUBLE_SHARE * area
-    keep &= ~gone[claims.which]
-    return Claims(claims.which[keep], claims.at[keep], claims.logits[keep])
+    return keep, np.asarray(gone)
 
 
 def _defence(labels: LabelImage, at: IntArray, locked: frozenset[int]) -> npt.NDArray[np.float64]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.tracking import paste
 from napari_sam2.tracking.arbitrate import Claims, paint, settle_doubles
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.masks import Masks
@@ -109,8 +110,15 @@ def merge(
     ages: list[int] = []
     drawn: set[int] = set()
     result = FrameResult(frame, labels)
+    free = {cell for group in found for cell in group.cells} - fixed
+    if labels.any():
+        labels[np.isin(labels, list(free))] = 0
+    before = labels.copy()
     for group in found:
         crops, corners = logits_to_crops(group.masks.logits_nhw, group.masks.origins, group.geometry)
+        if paste.pays(crops) and _only_these(group, found, free) and not before.any():
+            paste.paste(labels, group.cells, crops, corners, group.ages, clean)
+            crops = crops[:, :0]  # nothing is left to be claimed
         part = Claims.of_crops(crops.cpu().numpy(), corners, shape)
         as_drawn = {
             i: mask
@@ -130,19 +138,20 @@ def merge(
         result.ious.update(zip(group.cells, group.masks.iou_n.float().tolist(), strict=True))
         result.suspects.update(group.suspects)
         result.prompted |= frozenset(group.prompts)
-    free = [cell for cell in cells if cell not in fixed]
-    if labels.any():
-        labels[np.isin(labels, free)] = 0
-    before = labels.copy()
     claimed = Claims.join(claims)
     paint(labels, cells, settle_doubles(claimed, len(cells), ages) if clean else claimed, locked)
     if clean:
-        tidy(labels, set(free) - drawn)
+        tidy(labels, free - drawn)
         # A pixel that was won and then dropped as part of an island goes back to whom it belonged.
         given_back = (labels == 0) & (before != 0)
         labels[given_back] = before[given_back]
     result.areas.update(_areas(labels, cells))
     return result
+
+
+def _only_these(group: Found, found: Sequence[Found], free: set[int]) -> bool:
+    """Whether a group is all there is, and is painted from logits alone."""
+    return len(found) == 1 and free.issuperset(group.cells) and all(p.drawn is None for p in group.prompts.values())
 
 
 def _areas(labels: LabelImage, cells: Sequence[int]) -> dict[int, int]:
