@@ -21,8 +21,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 def at_home_nowhere(folder: Path) -> None:
     """Have napari and the plugin keep settings and sessions in a folder of their own, as on a new computer."""
-    for variable, name in (("HOME", "home"), ("XDG_DATA_HOME", "data"), ("XDG_CACHE_HOME", "cache")):
-        (folder / name).mkdir()
+    for variable, name in (("HOME", "home"), ("XDG_DATA_HOME", "home/.local/share"), ("XDG_CACHE_HOME", "cache")):
+        (folder / name).mkdir(parents=True)
         os.environ[variable] = str(folder / name)
     os.environ["NAPARI_CONFIG"] = str(folder / "napari.yaml")
 
