@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -242,6 +243,6 @@ def run_pass(
             try:
                 yield result
             except GeneratorExit:
-                if parking is not None:
+                if parking is not None and not sys.is_finalizing():  # then nobody goes on, and tensors cannot be made
                     parking.keep(entry for trail in walking for entry in trail.park(frame))
                 raise
