@@ -63,6 +63,7 @@ docs: $(VENV)/.dev
 
 pictures: $(VENV)/.dev
 	@.ci/system
+	$(BIN)/python docs/tools/rooms.py
 	xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/python docs/make_pictures.py
 
 readers: $(VENV)/.dev
