@@ -187,10 +187,21 @@ def test_everything_fits_a_small_laptop(slow: MainDock, window: Any) -> None:
     spin(0.5)
     assert slow.tabs.count() == 4 and [slow.tabs.tabText(i) for i in range(4)] == ["Cells", "Review", "Lineage", "Save"]
     area = slow.scroll.viewport()
-    for button in (slow.track.run, slow.track.hold, slow.prompts.next, *slow.prompts.tools.values(), slow.tabs):
-        corner = button.mapTo(slow.scroll.widget(), button.rect().bottomRight())
-        assert corner.x() <= area.width() and corner.y() <= area.height(), button.accessibleName()
-    assert main_window_of(window).width() <= 1280 and main_window_of(window).height() <= 800
+
+    def fits(*further: Any) -> None:
+        track, prompts = slow.track, slow.prompts
+        for part in (track.run, track.hold, track.ask, prompts.next, *prompts.tools.values(), slow.tabs, *further):
+            corner = part.mapTo(slow.scroll.widget(), part.rect().bottomRight())
+            assert part.isVisible() and corner.x() <= area.width(), part.accessibleName()
+            assert corner.y() <= area.height(), part.accessibleName()
+        assert main_window_of(window).width() <= 1280 and main_window_of(window).height() <= 800
+
+    fits()
+    # all that can be shown besides: a range of frames, and a layer that can be taken over
+    window.add_labels(np.zeros((FRAMES, 40, 48), np.int32), name="labels of another program with a long name")
+    slow.track.frames.setCurrentIndex(slow.track.frames.findData("range"))
+    spin(0.3)
+    fits(slow.track.first, slow.track.last, slow.prompts.take, slow.prompts.others)
 
 
 def test_channels_are_asked_for_and_nothing_scrolls(dock: MainDock, window: Any) -> None:

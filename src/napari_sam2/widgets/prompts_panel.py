@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -81,11 +80,9 @@ class PromptsPanel(Panel):
         self.others.setAccessibleName("Layer to take cells over from")
         self.others.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.others.setMinimumContentsLength(8)
-        self.take = QToolButton()
-        self.take.setText("Take over")
+        self.take = QPushButton("Take over")
         self.take.setAccessibleName("Take cells over from the layer")
         self.take.setToolTip("Begin with cells from another layer: labels of Cellpose or StarDist, points, shapes")
-        self.take.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.take.setMenu(self._menu())
         self._build(row)
         self.follow((desk.viewer.layers.selection.events.active,))

@@ -38,6 +38,9 @@ FRAMES = (
     ("on frames…", "range"),
 )
 
+SHORT = 10
+"""Letters of an entry that are shown in any case."""
+
 
 class TrackPanel(Panel):
     """What to track, Track and Cancel, Pause, progress, and what is left to track.
@@ -189,6 +192,9 @@ class TrackPanel(Panel):
 def _box(name: str, entries: Any) -> QComboBox:
     box = QComboBox()
     box.setAccessibleName(name)
+    # beside the boxes of a range there is less room than the longest entry takes
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(SHORT)
     for i, (text, value, *tip) in enumerate(entries):
         box.addItem(text, value)
         if tip:
