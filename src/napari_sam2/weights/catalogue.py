@@ -92,8 +92,8 @@ _CELL = ModelInfo(
     version="2.1",
     file="cell.safetensors",
     url=None,
-    bytes=13665940,
-    sha256="9ae26725ebd90e72d6d47e6197fca60e5608cc0e20c8f943f35587641bf0ca89",
+    bytes=13666460,
+    sha256="993a1ffa3d0d9c96ce5408fabbf73f04aefea3fa6a93f0521b7a13780467a622",
     licence="BSD-3-Clause",
     description="Small network trained by this project on cells in time-lapse microscopy; comes with the package.",
 )
