@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QWidget
-from real_window import canvas_of, click, press, spin
-from stub import FRAMES, DiscEngine, movie
+from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QFileDialog, QWidget
+from real_window import NONE, canvas_of, click, press, spin
+from stub import FRAMES, DiscEngine, disc, movie
 
+from napari_sam2.export import open_movie
 from napari_sam2.widgets import preferences
 from napari_sam2.widgets.desk import desk_of
 from napari_sam2.widgets.main_dock import MainDock
+from napari_sam2.widgets.save_panel import SavePanel
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 LONG = 120.0
@@ -44,11 +48,80 @@ def quiet(dock: MainDock) -> None:
     spin(0.1)
 
 
-# no mouse ---------------------------------------------------------------------------------------------------------
-
-
 def focused() -> QWidget | None:
     return QApplication.focusWidget()
+
+
+def tab_to(wanted: QWidget, most: int = 80) -> None:
+    """Press Tab until something has the focus."""
+    seen = []
+    for _ in range(most):
+        here = focused()
+        if here is wanted:
+            return
+        assert here is not None
+        seen.append(here.accessibleName() or type(here).__name__)
+        QTest.keyClick(here, Qt.Key.Key_Tab)
+        spin(0.005)
+    raise AssertionError(f"{wanted.accessibleName()} is not reached by Tab: {seen}")
+
+
+def test_from_the_dock_to_a_saved_export_without_a_mouse(
+    window: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(preferences, "engine_maker", lambda said=None: DiscEngine)
+    window.add_image(movie(), name="movie")
+    found = np.zeros((FRAMES, 40, 48), np.int32)
+    found[0, disc(20, 20, 4)] = 1
+    found[0, disc(30, 38, 4)] = 2
+    window.add_labels(found, name="cellpose")
+    dock = docked(window)
+    desk = dock.desk
+    assert spin(LONG, lambda: desk.session is not None)
+    window.window._qt_window.activateWindow()
+    spin(0.2)
+
+    dock.tabs.setFocus(Qt.FocusReason.TabFocusReason)
+    first = dock.prompts.tools["clicks_on"]
+    first.setFocus(Qt.FocusReason.TabFocusReason)
+    tab_to(dock.prompts.take)
+
+    def choose_first() -> None:  # the menu may have an event loop of its own
+        menu = QApplication.activePopupWidget()
+        if menu is None:
+            QTimer.singleShot(50, choose_first)
+            return
+        QTest.keyClick(menu, Qt.Key.Key_Down)
+        QTest.keyClick(menu, Qt.Key.Key_Return)
+
+    QTimer.singleShot(100, choose_first)
+    QTest.keyClick(dock.prompts.take, Qt.Key.Key_Space)
+    assert spin(LONG, lambda: sorted(desk.session.cells) == [1, 2])
+    quiet(dock)
+
+    assert spin(LONG, dock.track.run.isEnabled)
+    tab_to(dock.track.run)
+    QTest.keyClick(dock.track.run, Qt.Key.Key_Space)
+    quiet(dock)
+    assert all((desk.session.labels[t] == n).any() for t in range(FRAMES) for n in (1, 2))
+
+    press(window, Qt.Key.Key_Right, NONE)  # the slider of time, by napari's own key
+    tab_to(dock.tabs.tabBar())
+    for _ in range(dock.tabs.count()):
+        if dock.tabs.tabText(dock.tabs.currentIndex()) == "Save":
+            break
+        QTest.keyClick(dock.tabs.tabBar(), Qt.Key.Key_Right)
+        spin(0.05)
+    panel = dock.findChild(SavePanel)
+    assert panel.isVisible()
+    target = tmp_path / "cells.tif"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *args, **options: (str(target), ""))
+    button = panel.buttons["tiff"]
+    tab_to(button)
+    QTest.keyClick(button, Qt.Key.Key_Space)
+    assert spin(LONG, lambda: not panel.exporter.state.busy and target.exists())
+    with open_movie(target) as saved:
+        assert set(np.unique(np.asarray(saved.data[FRAMES - 1]))) == {0, 1, 2}
 
 
 def test_tab_reaches_everything_that_can_be_pressed(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
