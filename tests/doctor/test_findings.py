@@ -35,6 +35,8 @@ def without(name: str) -> dict[str, str | None]:
 
 def test_a_healthy_installation_has_no_findings() -> None:
     assert judge(HEALTHY) == []
+    assert judge(replace(HEALTHY, bindings={"PySide6": "6.12.0"})) == []  # of Python 3.12
+    assert judge(replace(HEALTHY, bindings={"PySide6": "6.11.0"}, python="3.11.7")) == []
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,7 @@ def test_a_healthy_installation_has_no_findings() -> None:
         ({"window": Window(False, False, True), "bindings": {}}, "advice", "napari is not installed", "[gui]"),
         ({"bindings": {}}, "problem", "no Qt", "pip install PyQt6"),
         ({"bindings": {"PyQt6": "6", "PySide6": "6"}}, "advice", "PyQt6 and PySide6 are both", "QT_API"),
+        ({"bindings": {"PySide6": "6.12.0"}, "python": "3.11.7"}, "problem", "none_dealloc", "PySide6!=6.12.0"),
         ({"bindings": {"PyQt5": "5"}}, "advice", "PyQt5 is old", "PyQt6"),
         ({"window": replace(WINDOW, works=False, screen=False)}, "advice", "no screen", "xvfb-run"),
         ({"window": replace(WINDOW, renderer="llvmpipe (LLVM 15)")}, "advice", "llvmpipe", "driver"),

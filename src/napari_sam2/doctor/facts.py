@@ -132,7 +132,9 @@ def examine(tell: Callable[[str], object] = lambda _: None) -> Report:
 
     tell("packages")
     packages = {name: version_of(name) for name in PACKAGES}
-    bindings = {name: found for name in BINDINGS if (found := version_of(name)) is not None}
+    bindings = {
+        name: found for name in BINDINGS if (found := version_of(name) or version_of(f"{name}-Essentials")) is not None
+    }
     tell("devices")
     build, error, threads, devices = _torch()
     tell("models")

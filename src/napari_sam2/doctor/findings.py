@@ -17,6 +17,7 @@ LEAST_PYTHON = (3, 11)
 LITTLE_ROOM = 2_000_000_000
 """Bytes below which a disk is called nearly full: the largest checkpoint takes 0.9 GB, a long session about as much."""
 TESTED_BINDINGS = ("PyQt6", "PySide6")
+FAULTY_PYSIDE6 = "6.12.0"  # 6.11 is sound, and so is 6.12 where None is immortal: from Python 3.12 on
 _ENGINE = ("torch", "numpy", "scipy", "scikit-image", "zarr", "tifffile", "safetensors", "typer")
 
 #: What Qt or OpenGL complain about -> what is missing, and the Debian package that has it.
@@ -177,6 +178,12 @@ def _window(report: Report) -> Iterator[Finding]:
         yield _advice(
             f"{old} is old; napari and this plugin are tested with {tested}.",
             "pip install PyQt6, and uninstall the old one.",
+        )
+    if report.bindings.get("PySide6") == FAULTY_PYSIDE6 and report.python.startswith("3.11."):
+        yield _problem(
+            f"PySide6 {FAULTY_PYSIDE6} on Python 3.11 loses a reference to None with every call of Qt; napari aborts "
+            "after a while (none_dealloc).",
+            'pip install "PySide6!=6.12.0", or use Python 3.12, or PyQt6.',
         )
     if not window.screen:
         yield _advice(
