@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from docked import LONG, docked, quiet
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QComboBox
@@ -24,11 +25,8 @@ from napari_sam2.weights import catalogue
 from napari_sam2.weights.cache import CACHE_VARIABLE
 from napari_sam2.widgets import forecast, notify, preferences
 from napari_sam2.widgets.desk import desk_of
-from napari_sam2.widgets.main_dock import MainDock
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
-LONG = 120.0
-"""Seconds to wait at most; no limit on speed, only an end for what will never come."""
 
 
 @pytest.fixture
@@ -38,19 +36,6 @@ def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
     yield viewer
     desk_of(viewer).close()
     gc.collect()
-
-
-def docked(window: Any) -> MainDock:
-    made = MainDock(window)
-    window.window.add_dock_widget(made, name="SAM 2 Cell Tracker", area="right")
-    spin(0.2)
-    return made
-
-
-def quiet(dock: MainDock) -> None:
-    desk = dock.desk
-    assert spin(LONG, lambda: not desk.opening and not any(s.runs.pending for s in desk._sheets))
-    spin(0.1)
 
 
 # a download -------------------------------------------------------------------------------------------------------

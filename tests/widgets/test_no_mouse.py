@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from docked import LONG, docked, quiet
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QFileDialog, QWidget
@@ -18,12 +19,9 @@ from stub import FRAMES, DiscEngine, disc, movie
 from napari_sam2.export import open_movie
 from napari_sam2.widgets import preferences
 from napari_sam2.widgets.desk import desk_of
-from napari_sam2.widgets.main_dock import MainDock
 from napari_sam2.widgets.save_panel import SavePanel
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
-LONG = 120.0
-"""Seconds to wait at most; no limit on speed, only an end for what will never come."""
 
 
 @pytest.fixture
@@ -33,19 +31,6 @@ def window(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
     yield viewer
     desk_of(viewer).close()
     gc.collect()
-
-
-def docked(window: Any) -> MainDock:
-    made = MainDock(window)
-    window.window.add_dock_widget(made, name="SAM 2 Cell Tracker", area="right")
-    spin(0.2)
-    return made
-
-
-def quiet(dock: MainDock) -> None:
-    desk = dock.desk
-    assert spin(LONG, lambda: not desk.opening and not any(s.runs.pending for s in desk._sheets))
-    spin(0.1)
 
 
 def focused() -> QWidget | None:
