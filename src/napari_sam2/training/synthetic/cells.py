@@ -11,6 +11,10 @@ from .recipe import ShapeRecipe
 from .shapes import F32, N_HARMONICS, Patch, contour_table, rod_patch, star_patch
 
 
+FLATNESS = 0.75
+"""Half the height of a cell in radii: nuclei are flatter than they are wide."""
+
+
 class Stage(Enum):
     """Where a cell stands in its life."""
 
@@ -55,12 +59,23 @@ class Cell:
     hidden_for: int = 0  # frames of absence still to come
     fade: float = 1.0
     nucleus: tuple[float, float] = field(default=(0.0, 0.0))
+    height: float = 0.0  # of its middle above the focal plane, in radii
     parent: int | None = None
 
     @property
     def extent(self) -> float:
         """Largest distance in px that the cell reaches from its centre, roughly."""
         return max(self.half_length, self.radius * float(np.sqrt(max(self.elongation, 1.0))) * 1.3)
+
+    @property
+    def section(self) -> float:
+        """Radius of the cut through the focal plane relative to the cell's, 0..1; 0 for a cell that is not in it."""
+        return float(np.sqrt(max(0.0, 1 - (self.height / FLATNESS) ** 2)))
+
+    @property
+    def afar(self) -> float:
+        """Radii between the focal plane and the cell; 0 for a cell that lies in it."""
+        return max(0.0, abs(self.height) - FLATNESS)
 
     @property
     def is_rod(self) -> bool:

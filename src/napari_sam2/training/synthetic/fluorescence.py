@@ -30,12 +30,12 @@ def _profile(placed: Placed, dome: float, reach: float) -> F32:
 
 def _nucleus(placed: Placed, look: LookRecipe, recipe: Recipe) -> F32:
     cell = placed.cell
-    contrast = look.texture * (1 + 0.5 * cell.condensed)
+    contrast = look.texture * (1 + 0.5 * cell.condensed) * (0.2 + 0.8 * cell.section)
     image = 1 + np.float32(contrast) * _texture(placed, look, recipe.shape.diameter)
     if look.granules > 0:
         # Nucleoli: the dye keeps out of a few round spots.
         spots = _texture(placed, look, recipe.shape.diameter * 1.6, "coarse", 97.0)
-        image -= np.float32(look.granules * (1 - cell.condensed)) * smoothstep(spots, 0.9, 1.8)
+        image -= np.float32(look.granules * (1 - cell.condensed) * cell.section) * smoothstep(spots, 0.9, 1.8)
     image *= _profile(placed, look.dome * (1 - 0.5 * cell.condensed), recipe.shape.reach)
     return np.maximum(image, np.float32(0.15)) * np.float32(1 + look.mitosis_gain * cell.condensed)
 

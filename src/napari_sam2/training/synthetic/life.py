@@ -76,6 +76,8 @@ class Colony:
         speed = self._speed(cell)
         heading = self.rng.uniform(0, 2 * np.pi)
         cell.vy, cell.vx = speed * float(np.sin(heading)), speed * float(np.cos(heading))
+        if self.recipe.life.depth > 0:
+            cell.height = self.recipe.life.depth * float(self.rng.standard_normal())
         self.cells.append(cell)
         return cell
 
@@ -133,6 +135,9 @@ class Colony:
         life, shape = self.recipe.life, self.recipe.shape
         keep = life.persistence
         renew = float(np.sqrt(1 - keep * keep)) * self._speed(cell)
+        if life.depth > 0:
+            stay = 1 - life.sink
+            cell.height = stay * cell.height + float(np.sqrt(1 - stay * stay) * life.depth * self.rng.standard_normal())
         calm = 1 - 0.8 * cell.condensed
         cell.vy = keep * cell.vy + renew * float(kick[0])
         cell.vx = keep * cell.vx + renew * float(kick[1])
@@ -231,6 +236,8 @@ class Colony:
             daughter.y, daughter.x = mother.y + gap * dy, mother.x + gap * dx
             daughter.radius = mother.radius * float(self.rng.uniform(0.62, 0.72))
             daughter.adult_radius = mother.adult_radius * float(self.rng.uniform(0.78, 0.95))
+            if self.recipe.life.depth > 0:  # the axis of a division need not lie in the focal plane
+                daughter.height += 0.5 * self.recipe.life.depth * float(self.rng.standard_normal())
             daughter.brightness = mother.brightness * float(self.rng.uniform(0.85, 1.1))
             daughter.stage, daughter.condensed = Stage.YOUNG, 0.8
             daughter.coefficients = random_coefficients(self.rng, self.recipe.shape)

@@ -60,8 +60,8 @@ def make_movie(
     Parameters
     ----------
     kind : str
-        ``"nuclei"``, ``"membranes"``, ``"cytoplasm"``, ``"spots"``, ``"phase"``, ``"brightfield"``, ``"dic"`` or
-        ``"rods"``.
+        ``"nuclei"``, ``"membranes"``, ``"cytoplasm"``, ``"spots"``, ``"phase"``, ``"brightfield"``, ``"dic"``,
+        ``"rods"`` or ``"sections"`` (nuclei that come into focus and leave it).
     frames : int
     size : tuple of int
         (Y, X) px.

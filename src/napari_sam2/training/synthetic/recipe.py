@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-KINDS = ("nuclei", "membranes", "cytoplasm", "spots", "phase", "brightfield", "dic", "rods")
+KINDS = ("nuclei", "membranes", "cytoplasm", "spots", "phase", "brightfield", "dic", "rods", "sections")
 """Kinds of movies that can be made."""
 
 
@@ -49,6 +49,8 @@ class LifeRecipe:
     repulsion: float = 0.8  # 0: cells pass over each other; 1: firm
     crowding: float = 0.9  # centre distance, in sums of radii, at which cells push each other
     clumping: float = 0.0  # 0: spread evenly; 1: colonies
+    depth: float = 0.0  # deviation of the cells' heights above the focal plane, in radii; 0: all in focus
+    sink: float = 0.1  # share of the height that is renewed in a frame
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class LookRecipe:
     spots: float = 8.0  # puncta per cell
     mitosis_gain: float = 0.8  # how much brighter condensed cells are
     haze: float = 0.1  # light from out of focus
+    sectioning: float = 0.6  # share of a cell's light that comes from the focal plane alone; 1: perfect confocal
+    defocus: float = 0.5  # px of blur for each px that a cell is out of focus
     thickness: float = 1.0  # phase shift of the typical cell in transmitted light
     halo: float = 6.0  # px, width of the phase halo
     halo_gain: float = 1.3  # brightness of the halo; 1 is what the optics alone gives

@@ -13,6 +13,7 @@ MAX_CELLS = 400
 _TYPICAL_DIAMETER = {"phase": 60.0, "brightfield": 45.0, "dic": 50.0, "cytoplasm": 45.0, "rods": 18.0}
 _FILL = {  # share of the picture that cells cover, low and high
     "nuclei": (0.04, 0.45),
+    "sections": (0.05, 0.5),
     "membranes": (0.85, 1.1),
     "cytoplasm": (0.1, 0.6),
     "spots": (0.1, 0.5),
@@ -106,6 +107,20 @@ def _fluorescence(rng: np.random.Generator, kind: str, diameter: float) -> tuple
         smoothness=float(rng.uniform(1.5, 3.0)),
     )
     return shape, look
+
+
+def _in_depth(rng: np.random.Generator, recipe: Recipe) -> Recipe:
+    """Nuclei of a culture that is thicker than the focal plane: they come into focus and leave it."""
+    return recipe.replace(
+        modality="nuclei",
+        depth=_log_uniform(rng, 0.25, 0.8),
+        sink=_log_uniform(rng, 0.01, 0.2),
+        sectioning=float(rng.uniform(0.35, 0.9)),
+        defocus=float(rng.uniform(0.25, 0.7)),
+        haze=float(rng.uniform(0.02, 0.3)),
+        brightness_spread=float(rng.uniform(0.05, 0.4)),
+        vanish_rate=0.0,
+    )
 
 
 def _spread_shape(rng: np.random.Generator, diameter: float) -> ShapeRecipe:
@@ -254,6 +269,8 @@ def random_recipe(
             blur=_log_uniform(rng, 0.4, 1.3),
             gain=float(rng.uniform(0.6, 1.2)),
         )
+    if kind == "sections":
+        recipe = _in_depth(rng, recipe)
     if kind == "membranes":
         recipe = recipe.replace(
             reach=1.5, repulsion=0.6, clumping=0.0, crowding=0.95, vanish_rate=0.0, roughness=0.03,

@@ -16,6 +16,8 @@ MIN_LABEL_AREA = 6
 FIRM = 0.3
 """From this repulsion on, cells that meet share a border; below, the upper one covers the lower."""
 _FAR = np.float32(9.0)
+_THINNEST = 0.3
+"""A cell of which the focal plane cuts less than this share of its radius is not labelled."""
 
 
 @dataclass
@@ -65,18 +67,20 @@ def lay_out(
     for cell in sorted(cells, key=lambda c: c.depth):
         if cell.visible <= 0:
             continue
-        patch = cell.patch(shape, cell.y + offset[0], cell.x + offset[1], float(reach), 2.0)
+        blur = _blur(cell, recipe)
+        patch = cell.patch(shape, cell.y + offset[0], cell.x + offset[1], float(reach), 2.0 + blur)
         if patch is None:
             continue
         window, index = patch.window, len(found)
         rho, best_here = patch.rho, best[window]
+        edge = reach * np.float32(cell.section if cell.section >= _THINNEST else 0.0)
         if firm:
-            wins = (rho < best_here) & (rho < reach)
+            wins = (rho < best_here) & (rho < edge)
             second[window] = np.where(wins, best_here, np.minimum(second[window], rho))
             best_here[wins] = rho[wins]
             owner[window][wins] = index
         else:
-            owner[window][rho < reach] = index
+            owner[window][rho < edge] = index
         found.append((cell, patch))
 
     placed: list[Placed] = []
@@ -85,7 +89,7 @@ def lay_out(
         window = patch.window
         radius = np.float32(cell.half_width if cell.is_rod else cell.radius)
         inward = (reach - patch.rho) * radius if reach > 1 else patch.edge
-        cover = np.clip(inward + np.float32(0.5), 0, 1)
+        cover = np.clip(inward + np.float32(0.5), 0, 1) if cell.height == 0 else _through_focus(cell, patch, recipe)
         if firm:
             mine = owner[window]
             cover *= (mine == index) | (mine < 0)
@@ -99,6 +103,20 @@ def lay_out(
     for tiny in np.nonzero((areas > 0) & (areas < MIN_LABEL_AREA))[0]:
         labels[owner == tiny] = 0
     return placed, labels
+
+
+def _blur(cell: Cell, recipe: Recipe) -> float:
+    """Px by which the light of a cell spreads that lies above or below the focal plane."""
+    return recipe.look.defocus * abs(cell.height) * cell.radius
+
+
+def _through_focus(cell: Cell, patch: Patch, recipe: Recipe) -> F32:
+    """Light of a cell that the focal plane cuts: its section, sharp, in the blurred light of all the rest of it."""
+    share, blur = recipe.look.sectioning, np.float32(0.5 + _blur(cell, recipe))
+    section = np.clip((np.float32(cell.section) - patch.rho) * np.float32(cell.radius) + np.float32(0.5), 0, 1)
+    body = smoothstep(patch.edge / blur, -1.0, 1.0) * np.float32(np.exp(-2 * cell.afar))
+    light: F32 = np.float32(share * (cell.section > 0)) * section + np.float32(1 - share) * body
+    return light
 
 
 def smoothstep(values: F32, low: float, high: float) -> F32:

@@ -12,7 +12,8 @@ from .recipe import KINDS
 from .recipes import random_recipe
 
 DEFAULT_WEIGHTS: dict[str, float] = {
-    "nuclei": 3.0,
+    "nuclei": 2.5,
+    "sections": 2.0,
     "membranes": 1.0,
     "cytoplasm": 2.0,
     "spots": 0.7,
