@@ -10,7 +10,6 @@ import numpy as np
 from .recipe import ShapeRecipe
 from .shapes import F32, N_HARMONICS, Patch, contour_table, rod_patch, star_patch
 
-
 FLATNESS = 0.75
 """Half the height of a cell in radii: nuclei are flatter than they are wide."""
 
