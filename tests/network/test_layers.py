@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
 import torch
 
-from napari_sam2.network.layers import EPS_IMAGE, FEW_CHANNELS, FEW_KEYS, LayerNorm2d, attend
+from napari_sam2.network.attention import Attention
+from napari_sam2.network.layers import (
+    EPS_IMAGE,
+    FEW_CHANNELS,
+    FEW_KEYS,
+    SOME_CHANNELS,
+    LayerNorm2d,
+    attend,
+    deconvolved,
+    gelu,
+    relu,
+)
 
 
 def _formula(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -92,3 +104,79 @@ def test_few_channels_are_normalised_like_many(channels: int, layout: torch.memo
     expected = (x - mean) / torch.sqrt(var + EPS_IMAGE) * norm.weight.view(-1, 1, 1) + norm.bias.view(-1, 1, 1)
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
     assert norm(x).requires_grad, "training goes the usual way"
+
+
+@pytest.mark.parametrize("channels", [FEW_CHANNELS, SOME_CHANNELS, SOME_CHANNELS + 16])
+@pytest.mark.parametrize("together", [1, 3, 99])
+def test_maps_without_a_mean_are_normalised_alike(
+    channels: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = torch.Generator().manual_seed(channels)
+    norm = LayerNorm2d(channels)
+    x = (torch.randn(5, channels, 6, 7, generator=rng) * 9).to(memory_format=torch.channels_last)
+    x -= x.mean(1, keepdim=True)
+    with torch.no_grad():
+        norm.weight.copy_(torch.rand(channels, generator=rng) + 0.5)
+        norm.bias.copy_(torch.randn(channels, generator=rng))
+        expected = torch.nn.functional.layer_norm(
+            x.permute(0, 2, 3, 1), (channels,), norm.weight, norm.bias, EPS_IMAGE
+        ).permute(0, 3, 1, 2)
+        norm.centred = True
+        monkeypatch.setattr("napari_sam2.network.layers.CACHED", together * 4 * channels * 6 * 7)
+        got = norm(x)
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+        plain = norm(x.contiguous())
+    torch.testing.assert_close(plain, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_attention_between_few_and_many_needs_no_projection_of_the_many(
+    masked: bool, dtype: torch.dtype, bound: float
+) -> None:
+    torch.manual_seed(0)
+    attention = Attention(32, heads=4, inner=16)
+    few, many, others = (torch.randn(3, n, 32).to(dtype) for n in (4, 50, 50))
+    mask = torch.tensor([[True, True, False, True], [True] * 4, [False, False, True, True]]) if masked else None
+    with torch.no_grad():
+        for parameter in attention.parameters():
+            parameter += 0.2 * torch.randn_like(parameter)  # biases matter
+        attention.to(dtype)
+        assert attention.suits_few(4) and not attention.suits_few(5)
+        # The plain formula, by the same call in double precision.
+        plain = copy.deepcopy(attention).double()
+        key_mask = None if mask is None else mask[:, None, None]
+        from_few = attention.from_few(few, many, others)
+        torch.testing.assert_close(
+            from_few.double(), plain(few.double(), many.double(), others.double()), atol=bound, rtol=0
+        )
+        to_few = attention.to_few(many, few, few.flip(1), key_mask)
+        expected = plain(many.double(), few.double(), few.flip(1).double(), key_mask)
+        torch.testing.assert_close(to_few.double(), expected, atol=bound, rtol=0)
+    assert from_few.dtype == to_few.dtype == dtype
+    assert not attention.suits_few(1), "training goes the usual way"
+
+
+def test_transposed_convolution_is_a_product() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.ConvTranspose2d(6, 5, kernel_size=2, stride=2)
+    x, added = torch.randn(2, 3, 4, 6), torch.randn(2, 6, 8, 5)
+    with torch.no_grad():
+        expected = layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) + added
+        torch.testing.assert_close(deconvolved(x, layer, added), expected)
+        laid_out = added.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
+        torch.testing.assert_close(deconvolved(x, layer, laid_out), expected)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_activations_are_put_in_place_only_without_gradients(layout: torch.memory_format) -> None:
+    x = torch.randn(2, 3, 4, 5).to(memory_format=layout)
+    for ours, theirs in ((gelu, torch.nn.functional.gelu), (relu, torch.relu)):
+        expected = theirs(x)
+        kept = x.clone(memory_format=torch.preserve_format)
+        torch.testing.assert_close(ours(kept), expected)
+        assert torch.equal(kept, x), "gradients need what came in"
+        with torch.no_grad():
+            got = ours(kept)
+        torch.testing.assert_close(got, expected)
+        assert got.data_ptr() == kept.data_ptr() and got.shape == x.shape

@@ -8,14 +8,16 @@ import torch
 from torch import nn
 
 from napari_sam2.network.conv_trunk import ConvNorm, ConvTrunk
+from napari_sam2.network.layers import LayerNorm2d
 from napari_sam2.network.model import Sam2
 
 
 def folded(model: Sam2) -> Sam2:
     """Make an inference copy of a network whose trunk has batch normalisations, folded into its convolutions.
 
-    The two 1x1 convolutions that lead to each of the finer maps become one as well. Parameters of the copy have other
-    names and shapes, so it cannot be saved as a checkpoint.
+    The two 1x1 convolutions that lead to each of the finer maps become one as well, and the convolutions on a mask's
+    way to its memory give maps that need no mean taken away. Parameters of the copy have other names and shapes, so it
+    cannot be saved as a checkpoint.
 
     Returns
     -------
@@ -33,7 +35,25 @@ def folded(model: Sam2) -> Sam2:
     for lateral, name in ((laterals[-1], "conv_s0"), (laterals[-2], "conv_s1")):
         lateral.conv = _joined(lateral.conv, getattr(decoder, name))  # type: ignore[arg-type]
         setattr(decoder, name, nn.Identity())
+    steps = list(copied.memory_encoder.mask_downsampler.encoder)
+    for conv, norm in zip(steps[:-1], steps[1:], strict=True):
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, LayerNorm2d):
+            _centre(conv, norm)
     return copied
+
+
+@torch.no_grad()
+def _centre(conv: nn.Conv2d, norm: LayerNorm2d) -> None:
+    """Take the mean over the channels off a convolution, since the normalisation takes it off what comes out."""
+    if conv.bias is None:
+        raise TypeError("expected a convolution with a bias")
+    weight, bias = conv.weight.double(), conv.bias.double()
+    single = conv.in_channels == 1  # whose layout would make an output with the channels last, which are few
+    layout = torch.contiguous_format if single else torch.channels_last
+    centred = torch.empty_like(conv.weight, memory_format=layout)
+    conv.weight = nn.Parameter(centred.copy_(weight - weight.mean(0)), requires_grad=False)
+    conv.bias = nn.Parameter((bias - bias.mean()).to(conv.bias), requires_grad=False)
+    norm.centred = True
 
 
 @torch.no_grad()

@@ -17,6 +17,8 @@ EPS_TRANSFORMER = 1e-5
 #: Maps with at most so many channels are normalised plane by plane on a CPU: its LayerNorm goes from place to place,
 #: which is slow where places are many and channels few (the memory encoder's first map).
 FEW_CHANNELS = 4
+#: Maps with at most so many channels, whose mean is 0 already, are divided by their root mean square on a CPU.
+SOME_CHANNELS = 16
 #: Attention to at most so many keys is computed with the keys outermost on a CPU: softmax over a short last axis, as
 #: that of image tokens over a few prompt tokens, takes several times as long as everything else.
 FEW_KEYS = 32
@@ -28,20 +30,42 @@ FEWEST_QUERIES = 256
 
 
 class LayerNorm2d(nn.Module):
-    """LayerNorm over the channels of a map laid out (B, C, H, W), with epsilon 1e-6."""
+    """LayerNorm over the channels of a map laid out (B, C, H, W), with epsilon 1e-6.
+
+    Attributes
+    ----------
+    centred
+        Promise that the mean over the channels is 0 at every place (see `fold.folded`).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
+        self.centred = False
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Return the normalised map, same shape."""
-        if x_bchw.shape[1] <= FEW_CHANNELS and x_bchw.device.type == "cpu" and not torch.is_grad_enabled():
+        quick = x_bchw.device.type == "cpu" and not torch.is_grad_enabled()
+        if quick and x_bchw.shape[1] <= FEW_CHANNELS:
             return self._plane_by_plane(x_bchw)
         x_bhwc = x_bchw.permute(0, 2, 3, 1)
-        out = F.layer_norm(x_bhwc, (x_bhwc.shape[-1],), self.weight, self.bias, EPS_IMAGE)
-        return out.permute(0, 3, 1, 2)
+        if quick and self.centred and x_bchw.shape[1] <= SOME_CHANNELS and x_bhwc.is_contiguous():
+            return self._without_mean(x_bhwc).permute(0, 3, 1, 2)
+        return self.last(x_bhwc).permute(0, 3, 1, 2)
+
+    def last(self, x_bhwc: Tensor) -> Tensor:
+        """The same of a map laid out (B, H, W, C)."""
+        return F.layer_norm(x_bhwc, (x_bhwc.shape[-1],), self.weight, self.bias, EPS_IMAGE)
+
+    def _without_mean(self, x_bhwc: Tensor) -> Tensor:
+        out = torch.empty_like(x_bhwc)
+        bias = self.bias.repeat(x_bhwc.shape[2])  # of a row: channels alone make short loops
+        some = some_at_a_time(x_bhwc, 4 * x_bhwc[:1].numel())
+        for part, target in zip(x_bhwc.split(some), out.split(some), strict=True):
+            scaled = F.rms_norm(part, (part.shape[-1],), self.weight, EPS_IMAGE)
+            torch.add(scaled.flatten(2), bias, out=target.flatten(2))
+        return out
 
     def _plane_by_plane(self, x_bchw: Tensor) -> Tensor:
         out = torch.empty(x_bchw.shape, dtype=x_bchw.dtype)
@@ -49,7 +73,8 @@ class LayerNorm2d(nn.Module):
         some = some_at_a_time(x_bchw, 4 * x_bchw[:1].numel())
         for part, target in zip(x_bchw.split(some), out.split(some), strict=True):
             x = part.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
-            x -= x.mean(1, keepdim=True)
+            if not self.centred:
+                x -= x.mean(1, keepdim=True)
             scale = x.square().mean(1, keepdim=True).add_(EPS_IMAGE).rsqrt_()
             target.copy_(x.mul_(scale).mul_(weight).add_(bias))
         return out
@@ -59,6 +84,20 @@ def some_at_a_time(x: Tensor, elements: int) -> int:
     """Rows of a batch that are worked on together on a CPU where each needs so many elements; elsewhere all of them."""
     alone = x.device.type == "cpu" and not torch.is_grad_enabled()
     return max(1, CACHED // max(1, elements)) if alone else max(1, len(x))
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Exact GELU of a result that nobody else needs: in its place, where no gradients are wanted."""
+    if torch.is_grad_enabled():
+        return F.gelu(x)
+    if x.dim() == 4 and not x.is_contiguous():  # twice as fast on a CPU where torch sees the channels at the end
+        return torch.ops.aten.gelu_(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    return torch.ops.aten.gelu_(x)
+
+
+def relu(x: Tensor) -> Tensor:
+    """ReLU of a result that nobody else needs: in its place, where no gradients are wanted."""
+    return F.relu(x, inplace=not torch.is_grad_enabled())
 
 
 def feed_forward(x_nlc: Tensor, into: nn.Linear, activation: Callable[[Tensor], Tensor], back: nn.Linear) -> Tensor:
@@ -162,49 +201,27 @@ class Mlp(nn.Module):
         return self.layers[-1](x)
 
 
-class Attention(nn.Module):
-    """Multi-head attention with separate projections and an optional narrower inner width.
+def deconvolved(x_bhwc: Tensor, layer: nn.ConvTranspose2d, added_bhwc: Tensor) -> Tensor:
+    """A 2x2 transposed convolution of stride 2 as a product, and a map that is added: for inference.
 
     Parameters
     ----------
-    width
-        Width of queries and of the output.
-    heads
-        Number of heads.
-    inner
-        Width of the projected queries, keys and values; `width` when not given.
-    key_width
-        Width of incoming keys and values; `width` when not given.
+    x_bhwc
+        (B, h, w, C).
+    layer
+        The convolution.
+    added_bhwc
+        (B, 2h, 2w, C').
+
+    Returns
+    -------
+    Tensor
+        (B, 2h, 2w, C').
     """
-
-    def __init__(self, width: int, heads: int, inner: int | None = None, key_width: int | None = None) -> None:
-        super().__init__()
-        inner = width if inner is None else inner
-        key_width = width if key_width is None else key_width
-        self.heads = heads
-        self.q_proj = nn.Linear(width, inner)
-        self.k_proj = nn.Linear(key_width, inner)
-        self.v_proj = nn.Linear(key_width, inner)
-        self.out_proj = nn.Linear(inner, width)
-
-    def split(self, x_bnc: Tensor) -> Tensor:
-        """Return (B, N, C) as (B, heads, N, C / heads)."""
-        return x_bnc.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-    def forward(self, q_bnc: Tensor, k_bmc: Tensor, v_bmc: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Attend from (B, N, C) to (B, M, key_width).
-
-        Parameters
-        ----------
-        q_bnc, k_bmc, v_bmc
-            Queries, keys and values.
-        mask
-            Boolean, broadcastable to (B, heads, N, M), true where a key may be looked at.
-
-        Returns
-        -------
-        Tensor
-            (B, N, width).
-        """
-        q, k, v = self.split(self.q_proj(q_bnc)), self.split(self.k_proj(k_bmc)), self.split(self.v_proj(v_bmc))
-        return self.out_proj(attend(q, k, v, mask).transpose(1, 2).flatten(2))
+    weight = layer.weight.permute(2, 3, 1, 0)
+    bias = None if layer.bias is None else layer.bias.repeat(4)
+    pixels = F.linear(x_bhwc, weight.flatten(0, 2), bias).unflatten(-1, weight.shape[:3]).transpose(2, 3)
+    out = torch.empty_like(pixels, memory_format=torch.contiguous_format)
+    apart = added_bhwc.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
+    torch.add(pixels, apart, out=out)
+    return out.flatten(3, 4).flatten(1, 2)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_sam2.network.attention import Attention
 from napari_sam2.network.config import Sam2Config
-from napari_sam2.network.layers import EPS_TRANSFORMER, Attention, LayerNorm2d, Mlp
+from napari_sam2.network.layers import EPS_TRANSFORMER, LayerNorm2d, Mlp, deconvolved, gelu
 from napari_sam2.network.prompt_encoder import PromptEmbedding
 
 #: Masks 1-3 are alternatives for an ambiguous prompt, mask 0 the single answer to a clear one.
@@ -42,9 +44,11 @@ class TwoWayBlock(nn.Module):
             tokens = tokens + self.self_attn(q, q, tokens, key_mask)
         tokens = self.norm1(tokens)
         keys = image + image_pos
-        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_pos, keys, image))
+        look, tell = self.cross_attn_token_to_image, self.cross_attn_image_to_token
+        few = look.suits_few(tokens.shape[1])
+        tokens = self.norm2(tokens + (look.from_few if few else look)(tokens + token_pos, keys, image))
         tokens = self.norm3(tokens + self.mlp(tokens))
-        image = image + self.cross_attn_image_to_token(keys, tokens + token_pos, tokens, key_mask)
+        image = image + (tell.to_few if few else tell)(keys, tokens + token_pos, tokens, key_mask)
         return tokens, self.norm4(image)
 
 
@@ -64,7 +68,9 @@ class TwoWayTransformer(nn.Module):
         token_pos = tokens
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_pos, image_pos, key_mask)
-        tokens = tokens + self.final_attn_token_to_image(tokens + token_pos, image + image_pos, image)
+        look = self.final_attn_token_to_image
+        few = look.suits_few(tokens.shape[1])
+        tokens = tokens + (look.from_few if few else look)(tokens + token_pos, image + image_pos, image)
         return self.norm_final_attn(tokens), image
 
 
@@ -140,9 +146,39 @@ class MaskDecoder(nn.Module):
         object_logits = self.pred_obj_score_head(tokens[:, 0])[:, 0]
         iou = self.iou_prediction_head(tokens[:, 1]).sigmoid()
         mask_tokens = tokens[:, 2 : 2 + MASKS]
-        deconv1, norm, gelu, deconv2, _ = self.output_upscaling
-        fine = gelu(norm(deconv1(image.transpose(1, 2).unflatten(2, (h, w))) + stride8_nchw))
-        fine = gelu(deconv2(fine) + stride4_nchw)
-        kernels = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
-        logits = (kernels @ fine.flatten(2)).unflatten(2, (4 * h, 4 * w))
+        masks = self._masks if torch.is_grad_enabled() else self._masks_by_products
+        logits = masks(self._kernels(mask_tokens), image, stride8_nchw, stride4_nchw)
         return DecoderOutput(logits, iou, object_logits, mask_tokens)
+
+    def _kernels(self, mask_tokens_nmc: Tensor) -> Tensor:
+        """What each mask takes of the fine features: (N, 4, C/8)."""
+        mlps = [cast(Mlp, mlp) for mlp in self.output_hypernetworks_mlps]
+        if torch.is_grad_enabled():
+            return torch.stack([mlp(mask_tokens_nmc[:, i]) for i, mlp in enumerate(mlps)], dim=1)
+        x = mask_tokens_nmc.transpose(0, 1)  # all four in one product a layer
+        for depth in range(len(mlps[0].layers)):
+            of_masks = [cast(nn.Linear, mlp.layers[depth]) for mlp in mlps]
+            weight = torch.stack([layer.weight for layer in of_masks]).transpose(1, 2)
+            bias = torch.stack([layer.bias for layer in of_masks])[:, None]
+            x = torch.baddbmm(bias, mlps[0].activation(x) if depth else x, weight)
+        return x.transpose(0, 1)
+
+    def _masks(self, kernels_nmc: Tensor, image_nlc: Tensor, stride8_nchw: Tensor, stride4_nchw: Tensor) -> Tensor:
+        """Logits (N, 4, 4h, 4w) from the image's tokens and finer features."""
+        high, wide = stride4_nchw.shape[2:]
+        deconv1, norm, _, deconv2, _ = self.output_upscaling
+        fine = gelu(norm(deconv1(image_nlc.transpose(1, 2).unflatten(2, (high // 4, wide // 4))) + stride8_nchw))
+        fine = gelu(deconv2(fine) + stride4_nchw)
+        return (kernels_nmc @ fine.flatten(2)).unflatten(2, (high, wide))
+
+    def _masks_by_products(
+        self, kernels_nmc: Tensor, image_nlc: Tensor, stride8_nchw: Tensor, stride4_nchw: Tensor
+    ) -> Tensor:
+        """The same without transposed convolutions, whose kernels for CPUs are slow."""
+        h, w = stride4_nchw.shape[2] // 4, stride4_nchw.shape[3] // 4
+        deconv1, deconv2 = (cast(nn.ConvTranspose2d, self.output_upscaling[i]) for i in (0, 3))
+        norm = cast(LayerNorm2d, self.output_upscaling[1])
+        fine = deconvolved(image_nlc.unflatten(1, (h, w)), deconv1, stride8_nchw.permute(0, 2, 3, 1))
+        fine = gelu(norm.last(fine))
+        fine = gelu(deconvolved(fine, deconv2, stride4_nchw.permute(0, 2, 3, 1)))
+        return (kernels_nmc @ fine.flatten(1, 2).transpose(1, 2)).unflatten(2, (4 * h, 4 * w))

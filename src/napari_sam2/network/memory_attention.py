@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_sam2.network.attention import Attention
 from napari_sam2.network.config import Sam2Config
-from napari_sam2.network.layers import EPS_TRANSFORMER, Attention, attend, feed_forward, some_at_a_time
+from napari_sam2.network.layers import EPS_TRANSFORMER, attend, feed_forward, relu, some_at_a_time
 from napari_sam2.network.positions import rope_turns, rotate, sine_positions, window_turns
 
 #: Weight of the position encoding that is added to the features before the first layer.
@@ -118,7 +119,7 @@ class MemoryAttentionLayer(nn.Module):
         x_bnc = x_bnc + self.self_attn.look_around(self.norm1(x_bnc), turns_nc)
         x_bnc = x_bnc.expand(len(keys_blc), -1, -1)
         x_bnc = x_bnc + self.cross_attn_image.look_back(self.norm2(x_bnc), keys_blc, values_blv, turns_nc, mask)
-        return x_bnc + feed_forward(self.norm3(x_bnc), self.linear1, F.relu, self.linear2)
+        return x_bnc + feed_forward(self.norm3(x_bnc), self.linear1, relu, self.linear2)
 
 
 class MemoryAttention(nn.Module):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.network.config import TOKEN_STRIDE, Sam2Config
-from napari_sam2.network.layers import LayerNorm2d, feed_forward, some_at_a_time, upscaled
+from napari_sam2.network.layers import LayerNorm2d, feed_forward, gelu, some_at_a_time, upscaled
 
 #: Mask probabilities are stretched to ``p * MASK_SCALE + MASK_BIAS`` before they are encoded.
 MASK_SCALE, MASK_BIAS = 20.0, -10.0
@@ -33,11 +34,17 @@ class MaskDownsampler(nn.Module):
 
     def fine(self, masks_n1hw: Tensor) -> Tensor:
         """The first step, from (N, 1, 16h, 16w) to (N, 4, 8h, 8w)."""
-        return self.encoder[:STEP](masks_n1hw)
+        return self._through(list(self.encoder)[:STEP], masks_n1hw)
 
     def coarse(self, fine_nchw: Tensor) -> Tensor:
         """The other steps, to (N, C, h, w)."""
-        return self.encoder[STEP:](fine_nchw)
+        return self._through(list(self.encoder)[STEP:], fine_nchw)
+
+    @staticmethod
+    def _through(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
+        for layer in layers:
+            x = gelu(x) if isinstance(layer, nn.GELU) else layer(x)
+        return x
 
     def forward(self, masks_n1hw: Tensor) -> Tensor:
         """(N, 1, 16h, 16w) to (N, C, h, w)."""
@@ -58,7 +65,7 @@ class ConvNextBlock(nn.Module):
     def forward(self, x_nchw: Tensor) -> Tensor:
         """Return a map of the same shape."""
         y = self.norm(self.dwconv(x_nchw)).permute(0, 2, 3, 1)
-        y = self.gamma * feed_forward(y, self.pwconv1, F.gelu, self.pwconv2)
+        y = self.gamma * feed_forward(y, self.pwconv1, gelu, self.pwconv2)
         return x_nchw + y.permute(0, 3, 1, 2)
 
 
@@ -114,7 +121,9 @@ class MemoryEncoder(nn.Module):
         """Masks (N, 4, 8h, 8w) after the first step, which works on maps that are large and soon small."""
         factor = size // mask_logits_nhw.shape[-1]
         logits = upscaled(mask_logits_nhw, factor) if factor > 1 else mask_logits_nhw.float()
-        probability = logits.sigmoid()
-        if hard_n.device.type != "cpu" or hard_n.any():
-            probability = torch.where(hard_n[:, None, None], (logits > 0).float(), probability)
-        return self.mask_downsampler.fine((probability * MASK_SCALE).add_(MASK_BIAS)[:, None].to(dtype))
+        hard = (logits > 0).float() if hard_n.device.type != "cpu" or hard_n.any() else None
+        mine = logits is not mask_logits_nhw and not torch.is_grad_enabled()  # then it may be written over
+        masks = logits.sigmoid_() if mine else logits.sigmoid()
+        if hard is not None:
+            masks = torch.where(hard_n[:, None, None], hard, masks)
+        return self.mask_downsampler.fine((masks * MASK_SCALE).add_(MASK_BIAS)[:, None].to(dtype))

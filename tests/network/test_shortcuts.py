@@ -1,0 +1,56 @@
+"""Shortcuts of whole components at inference, each held to what the same component does in training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_sam2.network import Prompts, Sam2
+from napari_sam2.network.fold import folded
+from napari_sam2.network.prompt_encoder import ABSENT, FOREGROUND
+from tests.network.formula_weights import MINI_CELL, formula_model
+
+
+@pytest.fixture(scope="module")
+def model() -> Sam2:
+    return formula_model(MINI_CELL).eval()
+
+
+@pytest.mark.parametrize("points", [1, 3, 12])
+def test_decoder_says_the_same_with_and_without_gradients(model: Sam2, points: int) -> None:
+    torch.manual_seed(points)
+    config = model.config
+    maps = [
+        torch.randn(3, config.width // k, 4 * side, 6 * side).to(memory_format=torch.channels_last)
+        for k, side in ((1, 1), (4, 2), (8, 4))
+    ]
+    labels = torch.full((3, points), FOREGROUND)
+    if points > 1:
+        labels[1, 1:] = ABSENT
+    prompts = Prompts(torch.rand(3, points, 2) * 64, labels, all_present=points == 1)
+    embedding = model.embed_prompts(prompts, (4, 6))
+    expected = model.decode(*maps, embedding)
+    with torch.inference_mode():
+        got = model.decode(*maps, embedding)
+    assert expected.logits_nmhw.requires_grad and not got.logits_nmhw.requires_grad
+    for name, value in vars(expected).items():
+        torch.testing.assert_close(getattr(got, name), value.detach(), atol=2e-4, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+def test_folded_memories_are_those_of_the_published_layers(model: Sam2, stride: int) -> None:
+    torch.manual_seed(0)
+    quick = folded(model)
+    steps = quick.memory_encoder.mask_downsampler.encoder
+    assert steps[0].weight.mean(0).abs().max() < 1e-6, "the mean has been taken off"
+    features = torch.randn(5, model.config.width, 4, 4).to(memory_format=torch.channels_last)
+    logits = torch.randn(5, 64 // stride, 64 // stride) * 5
+    hard = torch.tensor([True, False, False, True, False])
+    before = logits.clone()
+    for which in (hard, torch.zeros_like(hard)):
+        expected = model.memory_encoder(features, logits, which)
+        with torch.inference_mode():
+            got = quick.memory_encoder(features, logits, which)
+        torch.testing.assert_close(got, expected.detach(), atol=1e-4, rtol=1e-4)
+    assert torch.equal(logits, before), "what was given is not written over"
+    assert model.memory_encoder.mask_downsampler.encoder[0].weight.mean(0).abs().max() > 1e-3, "the model is as it was"
