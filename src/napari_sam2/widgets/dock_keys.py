@@ -13,6 +13,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QWidget
 
 from napari_sam2.widgets import bindings, keys, preferences
+from napari_sam2.widgets.listen import listen, when_destroyed
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.desk import Desk
@@ -54,12 +55,13 @@ class DockKeys(QObject):
         self._desk = desk
         self._shortcuts: list[QShortcut] = []
         self._bindings = bindings.bindings_of(desk)
-        self._bindings.changed.connect(self._make)
+        self._stop_hearing = listen(self, (self._bindings.changed, self._make))
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(TYPING_MS)
         self._soon.timeout.connect(self._bindings.bind)
         self._end_listening = preferences.on_change(self._soon.start)
+        when_destroyed(self, self._end_listening)
         self._attached = True
         self._bindings.hold(dock)
 
@@ -68,11 +70,11 @@ class DockKeys(QObject):
         if not self._attached:
             return
         self._attached = False
-        self._soon.stop()
         self._end_listening()
-        self._bindings.changed.disconnect(self._make)
-        self._drop()
+        self._stop_hearing()
         self._bindings.release(self._dock)
+        self._soon.stop()
+        self._drop()
 
     def _make(self) -> None:
         self._drop()

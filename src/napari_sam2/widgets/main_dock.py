@@ -27,7 +27,7 @@ from napari_sam2.widgets.desk import Desk, desk_of
 from napari_sam2.widgets.dock_keys import DockKeys
 from napari_sam2.widgets.fitting import Fitting
 from napari_sam2.widgets.image_panel import ImagePanel
-from napari_sam2.widgets.listen import listen
+from napari_sam2.widgets.listen import listen, window_goes
 from napari_sam2.widgets.prompts_panel import PromptsPanel
 from napari_sam2.widgets.track_panel import TrackPanel
 
@@ -79,7 +79,7 @@ class MainDock(QWidget):
         self.folding = QCollapsible("Image and model")
         self._build()
         self.desk.confirm = _asking(self)
-        self.activity = Activity(self.desk)
+        self.activity = Activity(self.desk, self)
         self.keys = DockKeys(self.desk, self)
         listen(self, (self.desk.session_changed, self._session_changed), (self.desk.ended, self.leave))
         self._session_changed()
@@ -199,7 +199,8 @@ def watch_window(window: QWidget, desk: Desk) -> None:
     def end(*_: object) -> None:
         alive = known()
         if alive is not None:
-            alive.close()
+            with window_goes():
+                alive.close()
 
     window.destroyed.connect(end)
     application = QApplication.instance()
