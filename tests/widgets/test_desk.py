@@ -417,3 +417,14 @@ def test_a_box_drawn_the_other_way_round_is_the_same_box(desk: Desk, wait: Wait)
     boxes.add_polygons(np.array([[0, 2, 2], [0, 2, 9], [0, 6, 12], [0, 9, 4]], float))
     wait()
     assert np.array_equal(np.sort(boxes.data[1][:, 1]), [2, 2, 9, 9]), "whatever is drawn becomes a box"
+
+
+def test_a_run_does_not_have_the_labels_drawn_where_nothing_was_painted(slow: Desk) -> None:
+    drawn: list[object] = []
+    slow.layers.labels.events.set_data.connect(drawn.append)
+    slow.track()
+    assert not drawn
+    slow.layers.labels.data[1, :4, :4] = 1
+    slow.track()
+    assert drawn and slow.session.labels.read(1)[:4, :4].all()
+    slow.cancel()

@@ -252,8 +252,8 @@ class Binding:
 
     def take_painted(self) -> None:
         """Have what was painted in the Labels layer become prompts."""
-        take_painted(self.desk, self.session, self.shown)
-        self.refresh_labels()
+        if take_painted(self.desk, self.session, self.shown):
+            self.refresh_labels()
 
     def _points_changed(self, event: Any) -> None:
         clicks, action = self.clicks, str(event.action)

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.shown_labels import ShownLabels
 
 
-def take_painted(desk: Desk, session: Session, shown: ShownLabels) -> None:
-    """Take what was painted into the session, as one step; what is refused is gone from the view."""
+def take_painted(desk: Desk, session: Session, shown: ShownLabels) -> bool:
+    """Take what was painted into the session, as one step; what is refused is gone. Returns whether there was any."""
     painted = shown.painted()
     if not painted:
-        return
+        return False
     with desk.together():
         for frame, image in painted.items():
             before = session.labels.read(frame)
@@ -30,3 +30,4 @@ def take_painted(desk: Desk, session: Session, shown: ShownLabels) -> None:
                     desk.act("erase", cell, frame, stroke)
                 else:
                     desk.act("delete_on", cell, frame)
+    return True

@@ -65,6 +65,8 @@ class ShownLabels:
                 here = which == frame
                 out[here] = self.frame(int(frame))[rows[here], columns[here]]
             return out
+        if self.ndim == 3 and not isinstance(full[0], slice):  # what is shown; every copy of a frame takes its time
+            return self.frame(self._frames(full)[0])[full[1:]]
         image_key, frames = full[-2:], self._frames(full)
         found = [self.frame(t)[image_key] for t in frames]
         sample = np.empty(self._axes.shape[-2:], bool)[image_key].shape

@@ -75,6 +75,9 @@ class TrackPanel(Panel):
         self.bar.setAccessibleName("Progress of tracking")
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(8)
+        keeps = self.bar.sizePolicy()
+        keeps.setRetainSizeWhenHidden(True)  # or all below moves, and is drawn anew, as a run begins and ends
+        self.bar.setSizePolicy(keeps)
         self.told = QLabel()
         self.told.setWordWrap(True)
         self._estimate = ""
