@@ -10,6 +10,7 @@ import torch
 
 from napari_sam2.network.fold import folded
 from napari_sam2.tracking.geometry import MAX_SCALE
+from napari_sam2.tracking.mirrors import MIRRORS
 from tests.network.formula_weights import mini_cell_model
 
 from .small import discs_movie, encoded_images, run, tracker_for
@@ -86,14 +87,14 @@ def test_features_on_disk_are_found_again(tmp_path: Path) -> None:
         tracker.add_box(1, 0, BOX)
         with encoded_images() as calls:
             run(tracker)
-        assert sum(calls) == (T if turn == 0 else 0)
+        assert sum(calls) == (T + len(MIRRORS) if turn == 0 else 0)
         labels.append(tracker.labels.copy())
     assert (labels[0] == labels[1]).mean() > 0.99, "kept in half precision"
     other = tracker_for(discs_movie(T, SHAPE, seed=9), cache_folder=tmp_path)
     other.add_box(1, 0, BOX)
     with encoded_images() as calls:
         run(other)
-    assert sum(calls) == T, "another movie's features are not taken for this one's"
+    assert sum(calls) == T + len(MIRRORS), "another movie's features are not taken for this one's"
 
 
 def test_a_page_that_was_not_finished_is_made_again(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_a_page_that_was_not_finished_is_made_again(tmp_path: Path) -> None:
     tracker.add_click(1, 0, PLACE)
     run(tracker, frames=(0, 2))
     marks = sorted(tmp_path.rglob("*.done"))
-    assert len(marks) == 2
+    assert len(marks) == 2 + len(MIRRORS), "the prompted frame in each view, and the one after it"
     marks[0].unlink()
     again = _tracker(cache_folder=tmp_path)
     again.add_click(1, 0, PLACE)

@@ -57,7 +57,7 @@ def diameter_from_clicks(engine: Engine, book: PromptBook, geometry_for: Callabl
     diameter = engine.settings.target_diameter  # begin with the frame as it is
     for _ in range(MAX_ROUNDS):
         geometry = geometry_for(diameter)
-        masks = engine.from_prompts(geometry, frame, prompts)
+        masks = engine.from_prompts(geometry, frame, prompts, rough=True)
         area = masks.areas()
         seen = area > 0
         if not seen.any():

@@ -35,8 +35,13 @@ class DiskCache:
 
     def __init__(self, folder: str | os.PathLike[str], *key: object) -> None:
         self.folder = Path(folder)
+        self._parts = key
         self.key = repr((VERSION, *key))
         self._groups: dict[Geometry, Any] = {}
+
+    def mirrored(self, mirror: tuple[bool, bool]) -> DiskCache:
+        """Where features of the same frames mirrored are kept."""
+        return DiskCache(self.folder, *self._parts, mirror)
 
     def read(self, geometry: Geometry, frame: int, page: Region, like: Tensor) -> tuple[Tensor, ...] | None:
         """Return the maps (h, w, C) of a page with the type and device of `like`, or None if they are not there."""

@@ -18,6 +18,7 @@ from napari_sam2.tracking.features import FeatureSource
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.masks import Masks, join_masks
 from napari_sam2.tracking.memory import MemoryBank
+from napari_sam2.tracking.mirrors import MIRRORS, mirror_origins
 from napari_sam2.tracking.prompting import Prompter
 from napari_sam2.tracking.prompts import FramePrompts
 from napari_sam2.tracking.settings import Settings
@@ -53,6 +54,7 @@ class Engine:
         self.settings = settings
         self.chunk = min(settings.chunk, CPU_CHUNK) if model.device.type == "cpu" else settings.chunk
         self._prompter = Prompter(model, trusting=not settings.reference, tidy=settings.tidy)
+        self._mirrored = [features.mirrored(mirror) for mirror in MIRRORS] if settings.mirrors else []
 
     def bank(self, geometry: Geometry, cells: int, conditioning: int) -> MemoryBank:
         """Make an empty memory bank for a number of cells."""
@@ -79,8 +81,12 @@ class Engine:
         prompts: Sequence[FramePrompts],
         before: Masks | None = None,
         conditioned: Tensor | None = None,
+        rough: bool = False,
     ) -> Masks:
-        """Segment cells that are prompted on a frame; see `Prompter.segment`."""
+        """Segment cells that are prompted on a frame; see `Prompter.segment`.
+
+        `rough` masks serve to measure the cells: they are never looked at in a mirror.
+        """
         centres = geometry.to_model([p.anchor() for p in prompts])
         origins = geometry.place_windows(centres) if before is None else before.origins
         self.features.prepare(geometry, frame, origins)
@@ -89,7 +95,30 @@ class Engine:
             features = self.features.windows(geometry, frame, origins[part])
             return self._prompter.segment(geometry, origins[part], features, prompts[part], before, conditioned)
 
-        return join_masks(self._in_chunks(len(prompts), run))
+        masks = join_masks(self._in_chunks(len(prompts), run))
+        asked = [i for i, p in enumerate(prompts) if p.rounds]  # what is drawn is as it is drawn
+        if not self._mirrored or rough or not asked:
+            return masks
+        said, where = [prompts[i] for i in asked], origins[asked]
+        others = [self._in_mirror(source, geometry, frame, where, said) for source in self._mirrored]
+        masks.replace(asked, self._prompter.agree(geometry, said, masks.take(asked), others))
+        return masks
+
+    def _in_mirror(
+        self, source: FeatureSource, geometry: Geometry, frame: int, origins: IntArray, prompts: Sequence[FramePrompts]
+    ) -> Masks:
+        """Segment prompted cells in the mirrored frame; the masks are as in the plain one."""
+        size, mirror = geometry.window_tokens, source.mirror
+        reversed_n2 = mirror_origins(origins, geometry.tokens, size, mirror)
+        source.prepare(geometry, frame, reversed_n2)
+
+        def run(part: slice) -> Masks:
+            features = source.windows(geometry, frame, reversed_n2[part])
+            return self._prompter.segment(geometry, origins[part], features, prompts[part], mirror=mirror)
+
+        masks = join_masks(self._in_chunks(len(prompts), run))
+        source.release()
+        return masks
 
     @torch.inference_mode()
     def from_memory(

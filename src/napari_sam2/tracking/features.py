@@ -22,6 +22,7 @@ from napari_sam2.network import Sam2
 from napari_sam2.network.conv_trunk import ConvTrunk
 from napari_sam2.tracking.disk_cache import DiskCache
 from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.mirrors import PLAIN, Mirror, flip
 from napari_sam2.tracking.movie import Movie
 from napari_sam2.tracking.pixels import FramePixels
 from napari_sam2.tracking.regions import (
@@ -42,6 +43,8 @@ Key = tuple[Geometry, int, Region]
 
 #: Bytes of features kept for frames seen before.
 DEFAULT_BUDGET = 1 << 30
+#: A mirrored source keeps this part of it: a few clicks on the same frame.
+MIRRORED_SHARE = 16
 #: Tokens encoded in one call, if a single region has not more.
 TOKENS_PER_CALL = 8192
 
@@ -62,6 +65,8 @@ class FeatureSource:
     patch_share
         Patches are encoded where they cost less than this share of the pages in their place; 0 for never. Trunks that
         are not the same at every place of a field always have pages.
+    mirror
+        Reverse rows and columns of the field; regions and windows are then those of the mirrored one.
     """
 
     def __init__(
@@ -71,7 +76,9 @@ class FeatureSource:
         budget: int = DEFAULT_BUDGET,
         disk: DiskCache | None = None,
         patch_share: float = PATCH_SHARE,
+        mirror: Mirror = PLAIN,
     ) -> None:
+        self.mirror = mirror
         self.disk = disk
         self.model = model
         self.movie = movie
@@ -125,6 +132,18 @@ class FeatureSource:
         self._bytes = 0
         self._open = (None, [])
         self.pixels.forget()
+
+    def mirrored(self, mirror: Mirror) -> FeatureSource:
+        """Make a source for the same frames mirrored; it keeps much less."""
+        disk = None if self.disk is None else self.disk.mirrored(mirror)
+        source = FeatureSource(self.model, self.movie, self.budget // MIRRORED_SHARE, disk, self._patch_share, mirror)
+        source.pixels = self.pixels
+        return source
+
+    def release(self) -> None:
+        """Let go of the frame in work too, as far as it takes more than the budget."""
+        self._open = (None, [])
+        self._shrink(0)
 
     def cover(self, geometry: Geometry, origins: IntArray) -> list[Region]:
         """Regions that are encoded for some windows (N, 2) of a frame of which nothing is known."""
@@ -230,7 +249,10 @@ class FeatureSource:
                 self._encode(geometry, frame, alike[start : start + some])
         for region in regions:
             self._kept.move_to_end((geometry, frame, region))
-        while self._bytes > self.budget and len(self._kept) > len(regions):
+        self._shrink(len(regions))
+
+    def _shrink(self, needed: int) -> None:
+        while self._bytes > self.budget and len(self._kept) > needed:
             _, dropped = self._kept.popitem(last=False)
             self._bytes -= _nbytes(dropped)
 
@@ -264,7 +286,9 @@ class FeatureSource:
 
     def _image(self, geometry: Geometry, frame: int, region: Region) -> Tensor:
         """Normalised model pixels (3, h, w) of a region and its halo, as the network takes them."""
-        return self.pixels.region(geometry, frame, self._with_halo(geometry, region)).to(self.model.dtype)
+        seen = self._with_halo(geometry, region)
+        there = seen.mirrored(geometry.tokens, self.mirror)
+        return flip(self.pixels.region(geometry, frame, there), self.mirror).to(self.model.dtype)
 
 
 def _nbytes(maps: Maps) -> int:

@@ -51,6 +51,22 @@ class Masks:
             self.origins[at], self.logits_nhw[at], self.iou_n[at], self.object_logits_n[at], self.pointers_nc[at], drawn
         )
 
+    def take(self, rows: Sequence[int]) -> Masks:
+        """Copy the masks of some cells."""
+        at = list(rows)
+        drawn = {i: self.drawn[row] for i, row in enumerate(at) if row in self.drawn}
+        return Masks(
+            self.origins[at], self.logits_nhw[at], self.iou_n[at], self.object_logits_n[at], self.pointers_nc[at], drawn
+        )
+
+    def replace(self, rows: Sequence[int], other: Masks) -> None:
+        """Put the masks of other windows, none of them drawn, into some rows."""
+        at = list(rows)
+        self.logits_nhw[at] = other.logits_nhw
+        self.iou_n[at] = other.iou_n
+        self.object_logits_n[at] = other.object_logits_n
+        self.pointers_nc[at] = other.pointers_nc
+
     @classmethod
     def empty(
         cls, origins: IntArray, size: tuple[int, int], width: int, device: torch.device, dtype: torch.dtype

@@ -19,11 +19,14 @@ from napari_sam2.tracking.features import WindowFeatures
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.hold import hold_clicks
 from napari_sam2.tracking.masks import Masks
+from napari_sam2.tracking.mirrors import PLAIN, Mirror, agree, flip, mirror_points
 from napari_sam2.tracking.parts import keep_parts, most_interior
 from napari_sam2.tracking.prompts import FramePrompts
 from napari_sam2.tracking.resample import LOGIT_STRIDE, mask_to_window
 
 IntArray = npt.NDArray[np.int64]
+#: Points (x, y) in model pixels of a window, and their labels.
+Said = tuple[list[list[float]], list[int]]
 
 #: Object logit that a prompted cell has at least: whoever clicks on a cell knows that it is there.
 PROMPTED_LOGIT = 1.0
@@ -56,6 +59,7 @@ class Prompter:
         prompts: Sequence[FramePrompts],
         before: Masks | None = None,
         conditioned: Tensor | None = None,
+        mirror: Mirror = PLAIN,
     ) -> Masks:
         """Segment N cells.
 
@@ -73,6 +77,8 @@ class Prompter:
             Masks that the first rounds correct (the published way of correcting; ours keeps them with the prompts).
         conditioned
             (N, C, h, w) memory-conditioned features to decode from; raw ones when None.
+        mirror
+            How the features are mirrored; everything else, and the result, is not.
         """
         device, size = self.model.device, geometry.window_tokens
         source = self.model.without_memory(features.stride16) if conditioned is None else conditioned
@@ -86,9 +92,9 @@ class Prompter:
             at = torch.tensor(rows, device=device)
             said = [_window_points(prompts[i], turn, geometry, origins[i], self.trusting) for i in rows]
             points, labels, count = _pad_points(said, device)
-            asked = Prompts(points, labels)
+            asked = Prompts(mirror_points(points, labels, size, mirror), labels)
             if bool(has_feedback[at].any()):
-                asked.mask_logits_nhw, asked.has_mask_n = feedback[at], has_feedback[at]
+                asked.mask_logits_nhw, asked.has_mask_n = flip(feedback[at], mirror), has_feedback[at]
             embedding = self.model.embed_prompts(asked, size)
             output = self.model.decode(source[at], features.stride8[at], features.stride4[at], embedding)
             if self.trusting:
@@ -96,14 +102,28 @@ class Prompter:
                 raised = output.object_logits_n.clamp(min=PROMPTED_LOGIT)
                 output.object_logits_n = torch.where(positive, raised, output.object_logits_n)
             chosen = self.model.select(output, count <= 1)
-            if self.trusting:
-                chosen.logits_nhw = hold_clicks(chosen.logits_nhw, points, labels).to(chosen.logits_nhw)
-            if self.tidy:
-                chosen.logits_nhw = keep_parts(chosen.logits_nhw, _places(said, size), share=0)
+            chosen.logits_nhw = self._heed(flip(chosen.logits_nhw, mirror), said, points, labels, size)
             masks.put(at, chosen)
             feedback[at] = chosen.logits_nhw.float().clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP)
             has_feedback[at] = True
         return masks
+
+    def agree(self, geometry: Geometry, prompts: Sequence[FramePrompts], plain: Masks, others: list[Masks]) -> Masks:
+        """Take what several views of N cells agree on, as far as it heeds what was said in the end."""
+        masks = agree(plain, others)
+        where = zip(prompts, masks.origins, strict=True)
+        said = [_window_points(p, len(p.rounds), geometry, origin, self.trusting) for p, origin in where]
+        points, labels, _ = _pad_points(said, self.model.device)
+        masks.logits_nhw = self._heed(masks.logits_nhw, said, points, labels, geometry.window_tokens)
+        return masks
+
+    def _heed(
+        self, logits_nhw: Tensor, said: list[Said], points: Tensor, labels: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """Bend masks to clicks, and drop what nobody pointed at."""
+        if self.trusting:
+            logits_nhw = hold_clicks(logits_nhw, points, labels).to(logits_nhw)
+        return keep_parts(logits_nhw, _places(said, size), share=0) if self.tidy else logits_nhw
 
     def _take_drawn(
         self,
@@ -149,9 +169,7 @@ class Prompter:
         return feedback, has
 
 
-def _window_points(
-    prompts: FramePrompts, turn: int, geometry: Geometry, origin: IntArray, implied: bool
-) -> tuple[list[list[float]], list[int]]:
+def _window_points(prompts: FramePrompts, turn: int, geometry: Geometry, origin: IntArray, implied: bool) -> Said:
     """Points (x, y) in model pixels of the window, and their labels, up to a round: the last box first, then clicks.
 
     A correction of a mask says nothing of what is right about it. So a click deep inside that mask is implied, as the
@@ -178,7 +196,7 @@ def _window_points(
     return model[:, ::-1].tolist(), labels
 
 
-def _places(said: list[tuple[list[list[float]], list[int]]], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _places(said: list[Said], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Where cells were pointed at: (N, 4h, 4w), the positive clicks and the insides of boxes."""
     places = np.zeros((len(said), 4 * size[0], 4 * size[1]), bool)
     limit = np.array(places.shape[1:]) - 1
@@ -191,7 +209,7 @@ def _places(said: list[tuple[list[list[float]], list[int]]], size: tuple[int, in
     return places
 
 
-def _pad_points(said: list[tuple[list[list[float]], list[int]]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def _pad_points(said: list[Said], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Pad points to one length: (N, P, 2), labels (N, P), and how many each cell has (N,)."""
     longest = max(len(labels) for _, labels in said)
     points = torch.zeros(len(said), longest, 2)

@@ -53,6 +53,12 @@ class Region:
         high = (self.top * TOKEN_STRIDE, (self.top + self.rows) * TOKEN_STRIDE)
         return high, (self.left * TOKEN_STRIDE, (self.left + self.columns) * TOKEN_STRIDE)
 
+    def mirrored(self, tokens: tuple[int, int], mirror: tuple[bool, bool]) -> Region:
+        """Return the same part of a field of `tokens` whose rows or columns are reversed."""
+        top = tokens[0] - self.top - self.rows if mirror[0] else self.top
+        left = tokens[1] - self.left - self.columns if mirror[1] else self.left
+        return Region(top, left, self.rows, self.columns)
+
     def holds(self, origins: IntArray, window: tuple[int, int]) -> npt.NDArray[np.bool_]:
         """Which windows (N,), given by their first tokens (N, 2), lie inside as a whole."""
         first = np.array((self.top, self.left))

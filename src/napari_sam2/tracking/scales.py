@@ -121,7 +121,8 @@ class Scales:
         areas = {key: a.masks.areas()[0] for key, a in zip(single, typical.get(single), strict=True)}
         for frame in sorted({t for cell, t in clicked if (cell, t) not in areas}):
             keys = [key for key in clicked if key[1] == frame and key not in areas]
-            masks = self.engine.from_prompts(geometry, frame, [first_click(self.book[key]) for key in keys])
+            first = [first_click(self.book[key]) for key in keys]
+            masks = self.engine.from_prompts(geometry, frame, first, rough=True)
             areas.update(zip(keys, masks.areas(), strict=True))
         for cell, frame in clicked:
             measured = 2 * math.sqrt(areas[cell, frame] / math.pi) / geometry.mean_scale

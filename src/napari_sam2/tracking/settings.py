@@ -23,6 +23,8 @@ class Settings:
         Most cells in one batch.
     tidy
         Drop parts of masks that lie apart from the cell, islands and holes.
+    mirrors
+        Look at prompted frames mirrored too, and take what the views agree on.
     neighbours
         Lower a cell's logits where another cell's are higher before it is remembered. A cell's masks then depend, a
         little, on which others are tracked with it.
@@ -53,6 +55,7 @@ class Settings:
     recent: int = 3
     chunk: int = 64
     tidy: bool = True
+    mirrors: bool = True
     neighbours: bool = False
     guard: bool = True
     min_iou: float = 0.3
@@ -65,8 +68,16 @@ class Settings:
 
 
 #: Exact mode: one tile, the whole frame, full attention.
-EXACT = Settings(window=None, chunk=8, recent=6)
+EXACT = Settings(window=None, chunk=8, recent=6, mirrors=False)
 #: The published tracker's own behaviour.
 REFERENCE = Settings(
-    window=None, chunk=8, recent=6, tidy=False, neighbours=False, guard=False, search_cells=0, reference=True
+    window=None,
+    chunk=8,
+    recent=6,
+    tidy=False,
+    mirrors=False,
+    neighbours=False,
+    guard=False,
+    search_cells=0,
+    reference=True,
 )
