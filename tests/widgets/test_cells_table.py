@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtTest import QAbstractItemModelTester
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 from views import fill, settle
@@ -68,9 +69,12 @@ def test_rows_say_what_is_known(table: CellsTable) -> None:
     assert "4 cells" in table.count.text()
 
 
-def test_colours_are_those_of_the_labels(desk: Desk, table: CellsTable) -> None:
-    swatch = table.model.index_of(3).data(Qt.ItemDataRole.DecorationRole)
-    assert np.allclose(swatch.getRgbF()[:3], desk.layers.labels.get_color(3)[:3], atol=0.01)
+@pytest.mark.parametrize("mode", [QIcon.Mode.Normal, QIcon.Mode.Selected])
+def test_colours_are_those_of_the_labels(desk: Desk, table: CellsTable, mode: QIcon.Mode) -> None:
+    """Also of chosen rows, whose pictures Qt would tint."""
+    swatch = table.model.index_of(3).data(Qt.ItemDataRole.DecorationRole).pixmap(16, 16, mode)
+    colour = swatch.toImage().pixelColor(8, 8)
+    assert np.allclose(colour.getRgbF()[:3], desk.layers.labels.get_color(3)[:3], atol=0.04)  # 16 bits
 
 
 def test_sorts_numbers_as_numbers(desk: Desk, table: CellsTable) -> None:

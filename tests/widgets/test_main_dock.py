@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,9 +24,12 @@ from napari_sam2.widgets import preferences  # noqa: E402
 from napari_sam2.widgets.desk import desk_of  # noqa: E402
 from napari_sam2.widgets.image import axes_of  # noqa: E402
 from napari_sam2.widgets.main_dock import MainDock  # noqa: E402
+from napari_sam2.widgets.theme import contrast, theme_of  # noqa: E402
 from napari_sam2.widgets.view import camera_of  # noqa: E402
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
+BELOW_BARS = 740
+"""Height of a window on a screen of 1280 x 800, with a title bar and the bar of the desktop."""
 LONG = 60.0
 """Seconds to wait at most; no limit on speed, only an end for what will never come."""
 
@@ -184,6 +188,7 @@ def test_buttons_say_what_can_be_done_and_why_not(dock: MainDock, window: Any, g
 
 
 def test_everything_fits_a_small_laptop(slow: MainDock, window: Any) -> None:
+    window.window.resize(1280, BELOW_BARS)
     spin(0.5)
     assert slow.tabs.count() == 4 and [slow.tabs.tabText(i) for i in range(4)] == ["Cells", "Review", "Lineage", "Save"]
     area = slow.scroll.viewport()
@@ -194,7 +199,7 @@ def test_everything_fits_a_small_laptop(slow: MainDock, window: Any) -> None:
             corner = part.mapTo(slow.scroll.widget(), part.rect().bottomRight())
             assert part.isVisible() and corner.x() <= area.width(), part.accessibleName()
             assert corner.y() <= area.height(), part.accessibleName()
-        assert main_window_of(window).width() <= 1280 and main_window_of(window).height() <= 800
+        assert main_window_of(window).width() <= 1280 and main_window_of(window).height() <= BELOW_BARS
 
     fits()
     # all that can be shown besides: a range of frames, and a layer that can be taken over
@@ -207,11 +212,33 @@ def test_everything_fits_a_small_laptop(slow: MainDock, window: Any) -> None:
 def test_channels_are_asked_for_and_nothing_scrolls(dock: MainDock, window: Any) -> None:
     window.add_image(movie(), name="red")
     window.add_image(movie(), name="green")
+    window.window.resize(1280, BELOW_BARS)
     spin(0.6)
     assert dock.desk.session is None and not dock.desk.opening and dock.folding.isExpanded()
     assert "channels" in dock.image.told.text() and dock.image.start.isEnabled() and dock.image.channels.isVisible()
     bar = dock.scroll.verticalScrollBar()
     assert bar.maximum() == 0, "a small laptop shows all of the dock before the start"
+    listed = dock.image.channels
+    assert listed.visualItemRect(listed.item(0)).bottom() <= listed.viewport().height(), "the channel is shown whole"
+
+
+def test_the_last_line_names_the_session_and_its_tooltip_the_place(slow: MainDock, tmp_path: Path) -> None:
+    assert slow.saved.text() == f"Saved by itself in \N{HORIZONTAL ELLIPSIS}{os.sep}slow.sam2cells"
+    assert str(tmp_path / "slow.sam2cells") in slow.saved.toolTip()
+    slow.desk.close_session()
+    spin(0.2)
+    assert slow.saved.text() == slow.saved.toolTip() == ""
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_sign_of_folding_can_be_seen_in_every_theme(dock: MainDock, window: Any, theme: str) -> None:
+    window.theme = theme
+    spin(0.1)
+    image = dock.folding.toggleButton().icon().pixmap(36, 36).toImage()
+    drawn = [image.pixelColor(x, y) for x in range(image.width()) for y in range(image.height())]
+    inked = [c for c in drawn if c.alpha() > 250]
+    paper = theme_of(window).paper
+    assert inked and all(contrast((c.red(), c.green(), c.blue()), paper) >= 3 for c in inked)
 
 
 def test_the_dock_fits_the_movie_into_what_it_leaves(window: Any) -> None:

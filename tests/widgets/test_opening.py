@@ -18,7 +18,7 @@ from napari_sam2.session import new_session, open_session
 from napari_sam2.widgets import notify, preferences
 from napari_sam2.widgets.desk import Desk, desk_of
 from napari_sam2.widgets.image import axes_of, movie_of
-from napari_sam2.widgets.place import default_place, free_place
+from napari_sam2.widgets.place import default_place, free_place, from_home, name_of
 
 Wait = Callable[..., None]
 
@@ -106,6 +106,14 @@ def test_places(viewer: ViewerModel, tmp_path: Path, own_data_folder: Path) -> N
     assert free_place(taken) == taken
     (taken / "file").touch()
     assert free_place(taken).name == "x-2.sam2cells"
+
+
+def test_places_as_they_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert from_home(tmp_path / "data" / "cells.sam2cells") == str(Path("~") / "data" / "cells.sam2cells")
+    assert from_home(tmp_path.parent / "cells.sam2cells") == str(tmp_path.parent / "cells.sam2cells")
+    assert name_of(tmp_path / "data" / "cells.sam2cells").endswith("cells.sam2cells")
+    assert "data" not in name_of(tmp_path / "data" / "cells.sam2cells")
 
 
 def test_settings_and_sizes_reach_the_session(free: Desk, viewer: ViewerModel, wait: Wait) -> None:

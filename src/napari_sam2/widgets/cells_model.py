@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QIcon, QPixmap
 
 from napari_sam2.widgets.listen import listen
 from napari_sam2.widgets.overview import Overview
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.desk import Desk
 
 NOWHERE = QModelIndex()
+SWATCH = 16
+"""Pixels of a cell's colour."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class CellsModel(QAbstractTableModel):
         self._cells: list[int] = []
         self._row: dict[int, int] = {}
         self._words: list[str] = []
+        self._swatches: dict[str, QIcon] = {}
         self._kind = next(iter(KINDS))
         self._column, self._backwards = 0, False
         listen(self, (overview.changed, self.refresh))
@@ -224,9 +227,18 @@ class CellsModel(QAbstractTableModel):
             side = Qt.AlignmentFlag.AlignRight if column.number else Qt.AlignmentFlag.AlignLeft
             return int(side | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.DecorationRole and index.column() == 0:
-            r, g, b, _ = self._desk.colour(summary.id)
-            return QColor.fromRgbF(float(r), float(g), float(b))
+            return self._swatch(summary.id)
         return None
+
+    def _swatch(self, cell: int) -> QIcon:
+        colour = QColor.fromRgbF(*self._desk.colour(cell)[:3])
+        known = self._swatches.get(colour.name())
+        if known is None:
+            square = QPixmap(SWATCH, SWATCH)
+            square.fill(colour)
+            known = self._swatches[colour.name()] = QIcon(square)
+            known.addPixmap(square, QIcon.Mode.Selected)  # Qt would tint it, and it would be another cell's colour
+        return known
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
         flags = super().flags(index)

@@ -131,7 +131,7 @@ class CellsTable(QWidget):
         measure = header.fontMetrics()
         room = measure.horizontalAdvance("0")
         for i, column in enumerate(COLUMNS):
-            widest = {"Cell": "000000", "State": "unfinished", "Name": "a cell's name"}.get(column.title, "")
+            widest = {"Cell": "000000", "State": "not tracked", "Name": "a cell's name"}.get(column.title, "")
             header.resizeSection(
                 i, max(measure.horizontalAdvance(column.title) + room, measure.horizontalAdvance(widest) + room)
             )

@@ -13,8 +13,10 @@ from napari_sam2.widgets.image import Unsuitable, axes_of
 if TYPE_CHECKING:
     from napari.layers import Image
 
-HEIGHT = 44
-"""Of the list, in pixels."""
+ROWS = 2
+"""That are shown without scrolling."""
+ROOM = 6
+"""Pixels that a row with its tick is higher than its letters."""
 USER = Qt.ItemDataRole.UserRole
 
 
@@ -30,7 +32,6 @@ class ChannelList(QListWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Further channels of the movie")
-        self.setMaximumHeight(HEIGHT)
         self.setToolTip(
             "Up to two more layers of the same size that the model should see as well; for an open movie from the next "
             "'Start afresh' on"
@@ -52,6 +53,9 @@ class ChannelList(QListWidget):
                 row.setFlags(row.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 row.setCheckState(Qt.CheckState.Unchecked)
                 self.addItem(row)
+            rows = max(min(len(fitting), ROWS), 1)
+            tick = self.fontMetrics().height() + ROOM
+            self.setFixedHeight(rows * max(self.sizeHintForRow(0), tick) + 2 * self.frameWidth())
         return bool(fitting)
 
 

@@ -10,6 +10,7 @@ from qtpy.QtGui import QKeyEvent, QMouseEvent
 from qtpy.QtWidgets import QApplication, QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_sam2.widgets import bindings, keys
+from napari_sam2.widgets.theme import theme_of
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.desk import Desk
@@ -95,6 +96,8 @@ def show_help(desk: Desk) -> HelpOverlay:
     dock = next(iter(found.holders), None)
     parent = dock.window() if isinstance(dock, QWidget) else QApplication.activeWindow()
     overlay = HelpOverlay(found.bound or {a: keys.key_of(a) for a in keys.ACTIONS}, found.problems, parent)
+    edge = "#{:02x}{:02x}{:02x}".format(*theme_of(desk.viewer).faint)
+    overlay.setStyleSheet(f"#sam2_help {{ border: 2px solid {edge}; }}")  # or it has none on a window of its colour
     overlay.adjustSize()
     if parent is not None:
         middle = parent.mapToGlobal(QPoint(parent.width() // 2, parent.height() // 2))

@@ -12,6 +12,7 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import (
     QApplication,
     QFrame,
+    QHBoxLayout,
     QMessageBox,
     QScrollArea,
     QSizePolicy,
@@ -19,15 +20,17 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible, QElidingLabel
+from superqt import QElidingLabel
 
 from napari_sam2.widgets import preferences
 from napari_sam2.widgets.activity import Activity
 from napari_sam2.widgets.desk import Desk, desk_of
 from napari_sam2.widgets.dock_keys import DockKeys
 from napari_sam2.widgets.fitting import Fitting
+from napari_sam2.widgets.folding import Folding
 from napari_sam2.widgets.image_panel import ImagePanel
 from napari_sam2.widgets.listen import listen, window_goes
+from napari_sam2.widgets.place import name_of
 from napari_sam2.widgets.prompts_panel import PromptsPanel
 from napari_sam2.widgets.track_panel import TrackPanel
 
@@ -40,7 +43,7 @@ TABS = (
     ("Lineage", "lineage_panel", "LineagePanel"),
     ("Save", "save_panel", "SavePanel"),
 )
-LEAST_TABS = 150
+LEAST_TABS = 110
 """Least height of the tabs in pixels."""
 LET_LAY_OUT = 0.05
 """Seconds after which the dock has got its width."""
@@ -76,7 +79,7 @@ class MainDock(QWidget):
                 self.tabs.addTab(part(self.desk), title)
         self.saved = QElidingLabel()
         self.saved.setElideMode(Qt.TextElideMode.ElideMiddle)
-        self.folding = QCollapsible("Image and model")
+        self.folding = Folding(self.desk, "Image and model")
         self._build()
         self.desk.confirm = _asking(self)
         self.activity = Activity(self.desk, self)
@@ -88,7 +91,6 @@ class MainDock(QWidget):
 
     def _build(self) -> None:
         self.folding.addWidget(self.image)
-        self.folding.setDuration(0)
         self.folding.expand(animate=False)
         inner = QWidget()
         column = QVBoxLayout(inner)
@@ -107,13 +109,15 @@ class MainDock(QWidget):
         self.scroll.setWidget(inner)
         bar = self.scroll.verticalScrollBar()
         self.setMinimumWidth(max(NARROW, inner.minimumSizeHint().width() + (bar.sizeHint().width() if bar else 0)))
-        self.saved.setContentsMargins(4, 0, 10, 0)
         self.saved.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.scroll, 1)
-        layout.addWidget(self.saved)
+        last = QHBoxLayout()
+        last.setContentsMargins(4, 0, 10, 0)  # margins of its own are not taken off when it is elided
+        last.addWidget(self.saved)
+        layout.addLayout(last)
 
     # following the desk -------------------------------------------------------------------------------------------
 
@@ -130,10 +134,11 @@ class MainDock(QWidget):
         self.folding.setText(f"Image and model: {name}, {session.meta['model']['name']}")
         self.folding.collapse(animate=False)
         if session.document.read_only:
-            self.saved.setText(f"For looking only: {session.path}")
+            self.saved.setText(f"For looking only: {name_of(session.path)}")
+            self.saved.setToolTip(f"Nothing is changed in\n{session.path}")
         else:
-            self.saved.setText(f"Saved by itself in {session.path}")
-        self.saved.setToolTip(f"Every step is saved at once, in\n{session.path}")
+            self.saved.setText(f"Saved by itself in {name_of(session.path)}")
+            self.saved.setToolTip(f"Every step is saved at once, in\n{session.path}")
 
     # the window ---------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,19 @@ def default_place(layer: Image, fingerprint: str, folder: Path | None = None) ->
     return (folder or data_folder()) / f"{safe}-{fingerprint[:8]}{SUFFIX}"
 
 
+def name_of(place: Path) -> str:
+    """A place by its last part, for where there is little room: ``…/nuclei.sam2cells``."""
+    return f"\N{HORIZONTAL ELLIPSIS}{os.sep}{place.name}"
+
+
+def from_home(place: Path) -> str:
+    """A place as people say it: what lies in the home folder begins with ``~``."""
+    try:
+        return str(Path("~") / place.relative_to(Path.home()))
+    except (ValueError, RuntimeError):  # elsewhere, or there is no home
+        return str(place)
+
+
 def free_place(place: Path) -> Path:
     """Return the place, or the next numbered one beside it where something is already."""
     found, number = place, 2

@@ -27,6 +27,7 @@ from napari_sam2.widgets.button_state import Can, Facts
 from napari_sam2.widgets.export_job import Exporter, ExportState
 from napari_sam2.widgets.exports import FOLDERS, OFFERS, Offer, suggested, why_not
 from napari_sam2.widgets.panel import Panel
+from napari_sam2.widgets.place import from_home
 from napari_sam2.widgets.reopening import reopen
 
 if TYPE_CHECKING:
@@ -118,11 +119,11 @@ class SavePanel(Panel):
             self.where.setText("")
         elif facts.read_only:
             self.saved.setText("Open for looking only: nothing is changed in")
-            self.where.setText(str(session.path))
+            self.where.setText(from_home(session.path))
         else:
             self.saved.setText("Everything is saved by itself, after every step, in")
-            self.where.setText(str(session.path))
-        self.where.setToolTip(self.where.text())
+            self.where.setText(from_home(session.path))
+        self.where.setToolTip("" if session is None else str(session.path))
         none = Can(False, NOTHING_OPEN)
         there = Can() if session is not None else none
         busy = Can(False, f"{state.doing} is not finished: wait, or cancel it") if state.busy else None
