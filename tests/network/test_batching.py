@@ -142,6 +142,14 @@ def test_feeding_forward_and_keys_in_turns_are_the_same(model: Sam2, monkeypatch
         torch.testing.assert_close(model.memory_attention.memory_keys(memory.spatial_nmchw[:, 0]), keys, **SAME)
 
 
+def test_joined_projections_and_turns_in_place_are_what_training_does(model: Sam2) -> None:
+    features, memory = _features(model), _memory(model)
+    expected = model.attend(features.stride16, memory)
+    assert expected.requires_grad
+    with torch.inference_mode():
+        torch.testing.assert_close(model.attend(features.stride16, memory), expected.detach(), **SAME)
+
+
 def test_kept_keys_are_the_same_as_projecting_memories_anew(model: Sam2) -> None:
     """A stored memory's keys are projected and rotated once; its time and the window's moves are added when looking."""
     features, memory = _features(model), _memory(model)

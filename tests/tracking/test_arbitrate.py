@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_sam2.tracking.arbitrate import (
     KEPT_LOGIT_LIMIT,
@@ -19,7 +21,7 @@ from napari_sam2.tracking.arbitrate import (
     suppress_losers,
 )
 from napari_sam2.tracking.prompts import MaskCrop
-from napari_sam2.tracking.tidy import tidy
+from napari_sam2.tracking.tidy import HOLE_SHARE, ISLAND_SHARE, tidy
 
 SHAPE = (24, 30)
 
@@ -194,6 +196,37 @@ def test_tidying_changes_no_pixel_of_others_and_lets_nobody_vanish(seed: int) ->
     assert np.array_equal(labels == 3, before == 3)
     for cell in (1, 2):
         assert (labels == cell).any() == (before == cell).any()
+
+
+def _plainly_tidied(labels: npt.NDArray[np.int32], cells: set[int]) -> npt.NDArray[np.int32]:
+    """Cell by cell and piece by piece."""
+    out = np.pad(labels, 1)
+    for cell in cells:
+        pieces, n = ndimage.label(out == cell)
+        sizes = [(pieces == i + 1).sum() for i in range(n)]
+        for i, size in enumerate(sizes):
+            if size < ISLAND_SHARE * max(sizes):
+                out[pieces == i + 1] = 0
+    holes, n = ndimage.label(out == 0)
+    filled = out.copy()
+    for i in range(2, n + 1):  # the first one is the outside
+        hole = holes == i
+        around = set(np.unique(out[ndimage.binary_dilation(hole) & ~hole]).tolist())
+        if len(around) == 1 and around <= cells and hole.sum() <= HOLE_SHARE * (out == around.copy().pop()).sum():
+            filled[hole] = around.pop()
+    return filled[1:-1, 1:-1]
+
+
+@settings(deadline=None)
+@given(seeds)
+def test_tidying_is_what_one_would_do_piece_by_piece(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.normal(size=(24, 31)), rng.uniform(0.3, 2.0))
+    labels = np.clip(np.round(noise * rng.uniform(3, 9)), 0, 4).astype(np.int32)
+    cells = set(rng.integers(1, 5, 3).tolist())
+    expected = _plainly_tidied(labels, cells)
+    tidy(labels, cells)
+    assert np.array_equal(labels, expected)
 
 
 def test_halves_of_a_dividing_cell_are_both_kept() -> None:

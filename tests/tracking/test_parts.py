@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from napari_sam2.tracking.parts import DROPPED_LOGIT, keep_parts, most_interior, shift_masks
 from napari_sam2.tracking.prompts import FramePrompts, MaskCrop, Round
@@ -132,3 +133,17 @@ def test_a_large_old_cell_only_gives_a_small_young_one_its_place() -> None:
     crops[1, 4:9, 4:9] = 2.0
     settled = settle_doubles(Claims.of_crops(crops, np.zeros((2, 2), np.int64), shape), 2, ages=[50, 0])
     assert (settled.which == 0).sum() == 16 * 16 - 25 and (settled.which == 1).sum() == 25
+
+
+def test_each_mask_is_judged_as_if_it_were_alone() -> None:
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(ndimage.gaussian_filter(rng.normal(size=(30, SIDE, SIDE)), (0, 2, 2)) - 0.04)
+    logits[::5] = -1
+    logits[1::5] = torch.from_numpy(np.where(_mask(CELL), 1.0, -1.0))
+    places = rng.random(logits.shape) > 0.98
+    for share in (0, 0.2):
+        before = logits.clone()
+        alone = torch.cat([keep_parts(logits[i : i + 1], places[i : i + 1], share) for i in range(len(logits))])
+        assert torch.equal(keep_parts(logits, places, share), alone)
+        assert torch.equal(logits, before)
+    assert 0 < sum(not torch.equal(a, b) for a, b in zip(alone, logits, strict=True)) < 20

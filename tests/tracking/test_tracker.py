@@ -297,6 +297,16 @@ def test_cells_in_small_batches_are_the_same_as_in_one() -> None:
     assert same > 0.999
 
 
+@pytest.mark.parametrize("cells", [1, 7, 10, 11, 23])
+def test_batches_are_of_about_one_size(cells: int) -> None:
+    engine = _three()._engine
+    engine.chunk = 10
+    parts = engine._in_chunks(cells, lambda part: list(range(part.start, part.stop)))
+    assert sum(parts, []) == list(range(cells))
+    sizes = [len(part) for part in parts]
+    assert len(sizes) == -(-cells // 10) and max(sizes) - min(sizes) <= 1
+
+
 def test_a_batch_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = _three()
     attend = tracker.network.attend

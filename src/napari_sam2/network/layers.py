@@ -116,7 +116,7 @@ def upscaled(logits_nhw: Tensor, factor: int) -> Tensor:
     return F.interpolate(logits_nhw[:, None].float(), scale_factor=factor, mode="bilinear", align_corners=False)[:, 0]
 
 
-def attend(q_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None = None) -> Tensor:
+def attend(q_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None = None, scaled: bool = False) -> Tensor:
     """Scaled dot-product attention, with the kernels that are quickest on the device.
 
     Parameters
@@ -125,6 +125,8 @@ def attend(q_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None =
         Queries (B, heads, N, C), keys (B, heads, M, C) and values (B, heads, M, V); V may differ from C.
     mask
         Boolean, broadcastable to (B, heads, N, M), true where a key may be looked at; every query needs one such key.
+    scaled
+        Promise that queries have been divided by the root of C already.
 
     Returns
     -------
@@ -138,18 +140,19 @@ def attend(q_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None =
     """
     few = k_bhmc.shape[2] <= FEW_KEYS
     if q_bhnc.device.type == "cpu" and not torch.is_grad_enabled() and (few or q_bhnc.dtype == torch.bfloat16):
-        scaled = q_bhnc * q_bhnc.shape[-1] ** -0.5
+        asking = q_bhnc if scaled else q_bhnc * q_bhnc.shape[-1] ** -0.5
         if not few:
-            return _attend_some_at_a_time(scaled, k_bhmc, v_bhmv, mask)
-        turned = k_bhmc @ scaled.transpose(2, 3)
+            return _attend_some_at_a_time(asking, k_bhmc, v_bhmv, mask)
+        turned = k_bhmc @ asking.transpose(2, 3)
         if mask is not None:
             turned = turned.masked_fill(~mask.transpose(2, 3), -torch.inf)
         return turned.softmax(2).transpose(2, 3) @ v_bhmv
-    narrow = q_bhnc.shape[-1] - v_bhmv.shape[-1]
+    narrow, scale = q_bhnc.shape[-1] - v_bhmv.shape[-1], 1.0 if scaled else None
     if not narrow:
-        return F.scaled_dot_product_attention(q_bhnc, k_bhmc, v_bhmv, attn_mask=mask)
+        return F.scaled_dot_product_attention(q_bhnc, k_bhmc, v_bhmv, attn_mask=mask, scale=scale)
     padded = F.pad(v_bhmv, (0, narrow))  # fused kernels want equal widths
-    return F.scaled_dot_product_attention(q_bhnc, k_bhmc, padded, attn_mask=mask)[..., : v_bhmv.shape[-1]]
+    found = F.scaled_dot_product_attention(q_bhnc, k_bhmc, padded, attn_mask=mask, scale=scale)
+    return found[..., : v_bhmv.shape[-1]]
 
 
 def _attend_some_at_a_time(scaled_bhnc: Tensor, k_bhmc: Tensor, v_bhmv: Tensor, mask: Tensor | None) -> Tensor:

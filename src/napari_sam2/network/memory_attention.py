@@ -70,22 +70,20 @@ class MemoryBatch:
     moved_k2: Tensor | None = None
 
 
-def _attend(q_bnc: Tensor, k_blc: Tensor, v_blv: Tensor, mask: Tensor | None) -> Tensor:
-    """Single-head attention."""
-    return attend(q_bnc[:, None], k_blc[:, None], v_blv.to(q_bnc.dtype)[:, None], mask)[:, 0]
-
-
 class RotaryAttention(Attention):
     """Single-head attention whose queries and keys are rotated by their places.
 
-    Values of the cross-attention come from narrow memories, and attention weights add up to one, so the value
-    projection is applied after the weighted sum instead of to every memory token: the same result for less work.
+    Attention weights add up to one. So where values come from narrow memories, they are projected after the weighted
+    sum instead of every memory token: the same result for less work. And since there is one head, that projection and
+    the one of the output are a single one.
     """
 
     def look_around(self, x_bnc: Tensor, turns_nc: Tensor) -> Tensor:
         """Self-attention of windows (B, N, C)."""
-        q, k = rotate(self.q_proj(x_bnc), turns_nc), rotate(self.k_proj(x_bnc), turns_nc)
-        return self.out_proj(_attend(q, k, self.v_proj(x_bnc), None))
+        k = rotate(self.k_proj(x_bnc), turns_nc)
+        if torch.is_grad_enabled():
+            return self.out_proj(self._attend(x_bnc, k, self.v_proj(x_bnc), turns_nc, None))
+        return self._attend(x_bnc, k, F.linear(x_bnc, *self._joined()), turns_nc, None)
 
     def look_back(
         self, x_bnc: Tensor, keys_blc: Tensor, values_blv: Tensor, turns_nc: Tensor, mask: Tensor | None
@@ -94,8 +92,20 @@ class RotaryAttention(Attention):
 
         ``mask`` is (B, 1, 1, L) bool, true where a key may be looked at, or None.
         """
-        q = rotate(self.q_proj(x_bnc), turns_nc)
-        return self.out_proj(self.v_proj(_attend(q, keys_blc, values_blv, mask)))
+        seen = self._attend(x_bnc, keys_blc, values_blv.to(x_bnc.dtype), turns_nc, mask)
+        if torch.is_grad_enabled():
+            return self.out_proj(self.v_proj(seen))
+        return F.linear(seen, *self._joined())
+
+    def _attend(self, x_bnc: Tensor, k_blc: Tensor, v_blv: Tensor, turns_nc: Tensor, mask: Tensor | None) -> Tensor:
+        q = self.q_proj(x_bnc)
+        q = rotate(q, turns_nc * q.shape[-1] ** -0.5)
+        return attend(q[:, None], k_blc[:, None], v_blv[:, None], mask, scaled=True)[:, 0]
+
+    def _joined(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the projections of values and output, one after the other."""
+        weight = self.out_proj.weight @ self.v_proj.weight
+        return weight, torch.addmv(self.out_proj.bias, self.out_proj.weight, self.v_proj.bias)
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -190,10 +200,11 @@ class MemoryAttention(nn.Module):
         tokens = tokens[:, 0]
         projections = [layer.cross_attn_image.k_proj for layer in self.blocks()]
         some = some_at_a_time(tokens, 2 * tokens.shape[1] * projections[0].out_features)
-        keys = [
-            torch.cat([rotate(projection(part), turns) for part in tokens.split(some)]) for projection in projections
-        ]
-        return torch.stack(keys)
+        keys = tokens.new_empty(len(projections), *tokens.shape[:2], projections[0].out_features)
+        for projection, of_layer in zip(projections, keys, strict=True):
+            for part, target in zip(tokens.split(some), of_layer.split(some), strict=True):
+                target.copy_(rotate(projection(part), turns))
+        return keys
 
     def _placed(self, spatial_nmchw: Tensor) -> tuple[Tensor, Tensor]:
         """Memory tokens (N, M, h * w, Cm) with their place, and the turns of their keys."""

@@ -147,5 +147,9 @@ def rotate(x: Tensor, turns: Tensor) -> Tensor:
         (..., channels / 2) complex, broadcastable to `x`'s leading axes.
     """
     # Complex multiplication is the rotation of a pair, and twice as fast as writing it out.
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    exact = x.float()
+    pairs = torch.view_as_complex(exact.unflatten(-1, (-1, 2)))
+    if exact is not x and not torch.is_grad_enabled():
+        pairs *= turns
+        return exact.to(x.dtype)
     return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)

@@ -27,7 +27,7 @@ IntArray = npt.NDArray[np.int64]
 T = TypeVar("T")
 
 #: Cells in one batch on a CPU: enough to make up for what a call costs, and few enough for its intermediate results.
-CPU_CHUNK = 24
+CPU_CHUNK = 36
 
 
 class Engine:
@@ -198,7 +198,8 @@ class Engine:
         out: list[T] = []
         at = 0
         while at < cells:
-            size = min(self.chunk, cells - at)
+            left = cells - at
+            size = -(-left // -(-left // self.chunk))  # batches of about one size: small ones are slow
             try:
                 out.append(run(slice(at, at + size)))
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

@@ -68,10 +68,10 @@ class MemoryBank:
         self.recent_frames = config.recent_frames if recent is None else min(recent, config.recent_frames)
         ring = max(1, self.recent_frames) if history is None else history
         pointer_ring = config.max_pointers if history is None else history
-        shape = (config.memory_width, *window)
-        self.fixed = torch.zeros((cells, conditioning, *shape), device=device, dtype=dtype)
+        shape = (*window, config.memory_width)  # channels last, as they are looked at
+        self.fixed = torch.zeros((cells, conditioning, *shape), device=device, dtype=dtype).permute(0, 1, 4, 2, 3)
         self.fixed_pointers = torch.zeros((cells, conditioning, config.width), device=device, dtype=dtype)
-        self.recent = torch.zeros((cells, ring, *shape), device=device, dtype=dtype)
+        self.recent = torch.zeros((cells, ring, *shape), device=device, dtype=dtype).permute(0, 1, 4, 2, 3)
         self.pointers = torch.zeros((cells, pointer_ring, config.width), device=device, dtype=dtype)
         tokens = window[0] * window[1]
         layers = config.memory_layers if keep_keys else 0
@@ -159,7 +159,7 @@ class MemoryBank:
         keys: Tensor | None = None,
     ) -> None:
         """Write the memories (N, Cm, h, w), pointers (N, C) and keys (layers, N, h * w, C) of a frame."""
-        at = torch.from_numpy(rows).to(self.recent.device)
+        at = _rows(rows, self.recent.device)
         if keys is not None:
             self.recent_keys[:, at, frame % self.recent.shape[1]] = keys.to(self.recent.dtype)
         self.recent[at, frame % self.recent.shape[1]] = memories.to(self.recent.dtype)
@@ -207,9 +207,12 @@ class MemoryBank:
         fixed_at, recent_at = np.flatnonzero(fixed_ok.any(0)), np.flatnonzero(recent_ok.any(0))
         behind_at, passed_at = np.flatnonzero(behind.any(0)), np.flatnonzero(pointer_ok.any(0))
         device = self.recent.device
-        spatial = torch.cat(
-            (_take(self.fixed, rows, fixed_at), _take(self.recent, rows, recent_slots[recent_at])), dim=1
-        )
+        slots = [(self.fixed, at) for at in fixed_at.tolist()]
+        slots += [(self.recent, at) for at in recent_slots[recent_at].tolist()]
+        tokens, some = self.recent.permute(0, 1, 3, 4, 2), _rows(rows, device)
+        spatial = tokens.new_empty(len(rows), len(slots), *tokens.shape[2:]).permute(0, 1, 4, 2, 3)
+        for i, (kept, at) in enumerate(slots):
+            spatial[:, i] = kept[some, at]
         pointers = torch.cat(
             (_take(self.fixed_pointers, rows, behind_at), _take(self.pointers, rows, pointer_slots[passed_at])), dim=1
         )
@@ -230,7 +233,7 @@ class MemoryBank:
         keys = None
         if len(self.recent_keys):
             parts = ((self.fixed_keys, fixed_at), (self.recent_keys, recent_slots[recent_at]))
-            keys = [_slot(kept, rows, at) for kept, slots in parts for at in slots.tolist()]
+            keys = [kept[:, some, at] for kept, of_kind in parts for at in of_kind.tolist()]
         moved = (origin != origins[:, None]).any(2) & valid
 
         def tensor(array: npt.NDArray[np.generic]) -> Tensor:
@@ -258,11 +261,11 @@ def _take(data: Tensor, rows: IntArray, slots: IntArray) -> Tensor:
     return data[at[:, None], slot[None, :]]
 
 
-def _slot(keys: Tensor, rows: IntArray, slot: int) -> Tensor:
-    """Keys (layers, N, h * w, C) of one slot of some rows; nothing is copied where these follow each other."""
+def _rows(rows: IntArray, device: torch.device) -> slice | Tensor:
+    """Rows as an index that copies nothing where they follow each other."""
     if np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
-        return keys[:, rows[0] : rows[0] + len(rows), slot]
-    return keys[:, torch.from_numpy(rows).to(keys.device), slot]
+        return slice(int(rows[0]), int(rows[0]) + len(rows))
+    return torch.from_numpy(rows).to(device)
 
 
 def _copy(values: Any) -> Any:

@@ -45,6 +45,13 @@ def keep_parts(logits_nhw: Tensor, places_nhw: BoolArray, share: float = OVERLAP
     parts, count = ndimage.label(positive, plane)
     if count <= int(positive.any((1, 2)).sum()):
         return logits_nhw
+    # Parts are numbered plane by plane, and most masks are one part.
+    highest = np.maximum.accumulate(parts.reshape(len(parts), -1).max(1))
+    several = np.flatnonzero(np.diff(highest, prepend=0) > 1)
+    if len(several) < len(parts):
+        kept = logits_nhw.clone()
+        kept[several] = keep_parts(logits_nhw[several], places_nhw[several], share)
+        return kept
     size = np.bincount(parts.reshape(-1), minlength=count + 1)
     near = ndimage.binary_dilation(places_nhw, plane, iterations=REACH)
     shared = np.bincount(parts[near], minlength=count + 1)

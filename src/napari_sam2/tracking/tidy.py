@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 LabelImage = npt.NDArray[np.int32]
+IntArray = npt.NDArray[np.int64]
 
 #: Parts smaller than this share of a cell's largest part are islands. A cell that falls into two halves keeps both:
 #: that may be a division, and is for the user to judge.
@@ -28,21 +29,24 @@ def tidy(labels: LabelImage, cells: Iterable[int]) -> None:
         Cells to be tidied.
     """
     chosen = list(cells)
-    box = ndimage.find_objects(np.isin(labels, chosen).view(np.int8))
-    if not box or box[0] is None:
+    mine = np.isin(labels, chosen)
+    rows, columns = (np.flatnonzero(mine.any(axis)) for axis in (1, 0))
+    if not len(rows):
         return
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     # One pixel more on each side, so that the outside is one piece of background.
-    part = np.pad(labels[box[0]], 1)
+    part = np.pad(labels[box], 1)
     pieces, n = _pieces(part)
-    size = np.bincount(pieces.reshape(-1), minlength=n + 1)
+    first, length, piece = _runs(pieces)
+    size = np.bincount(piece, length, n + 1)
     owner = np.zeros(n + 1, np.int64)
-    owner[pieces.reshape(-1)] = part.reshape(-1)
+    owner[piece] = part.reshape(-1)[first]
     largest = _largest(owner, np.where(owner > 0, size, 0))
     island = np.isin(owner, chosen) & (size < ISLAND_SHARE * largest)
-    if island.any():
-        part[island[pieces]] = 0
+    dropped = island[piece]
+    part.reshape(-1)[_pixels(first[dropped], length[dropped])] = 0
     _fill_holes(part, chosen)
-    labels[box[0]] = part[1:-1, 1:-1]
+    labels[box] = part[1:-1, 1:-1]
 
 
 def _fill_holes(part: LabelImage, cells: list[int]) -> None:
@@ -50,8 +54,10 @@ def _fill_holes(part: LabelImage, cells: list[int]) -> None:
     holes, n = ndimage.label(part == 0)
     if n < 2:
         return
-    y, x = np.nonzero((holes > 0) & (holes != holes[0, 0]))  # none of them lies at the edge, which is the outside
-    hole = holes[y, x]
+    first, length, number = _runs(holes)
+    inner = (number > 0) & (number != holes[0, 0])  # none of them lies at the edge, which is the outside
+    hole = np.repeat(number[inner], length[inner])
+    y, x = np.divmod(_pixels(first[inner], length[inner]), part.shape[1])
     low, high = np.full(n + 1, np.iinfo(np.int64).max), np.zeros(n + 1, np.int64)
     for beside in (part[y - 1, x], part[y + 1, x], part[y, x - 1], part[y, x + 1]):
         touching = beside > 0
@@ -72,6 +78,22 @@ def _pieces(part: LabelImage) -> tuple[npt.NDArray[np.int64], int]:
 
     pieces = label(part, background=0, connectivity=1)
     return pieces, int(pieces.max(initial=0))
+
+
+def _runs(numbers: npt.NDArray[np.integer]) -> tuple[IntArray, IntArray, IntArray]:
+    """Runs of equal numbers along the rows of a picture: first flat index, length, and number of each.
+
+    There are far fewer of them than of pixels. A run may go on in the next row.
+    """
+    flat = numbers.reshape(-1)
+    first = np.flatnonzero(np.concatenate(([True], flat[1:] != flat[:-1])))
+    return first, np.diff(first, append=len(flat)), flat[first].astype(np.int64)
+
+
+def _pixels(first: IntArray, length: IntArray) -> IntArray:
+    """Flat indices of all pixels of some runs."""
+    before = np.cumsum(length) - length
+    return np.repeat(first - before, length) + np.arange(length.sum())
 
 
 def _largest(owner: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
