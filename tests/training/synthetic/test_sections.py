@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,14 @@ def disc(height: float) -> Cell:
 
 def seen(height: float, **look: float) -> tuple[np.ndarray, np.ndarray]:
     """Light and labels of one cell at a height."""
-    plain = {"texture": 0.0, "granules": 0.0, "dome": 0.0, "seam": 0.0, "sectioning": 0.5, "defocus": 0.5} | look
+    plain: dict[str, Any] = {
+        "texture": 0.0,
+        "granules": 0.0,
+        "dome": 0.0,
+        "seam": 0.0,
+        "sectioning": 0.5,
+        "defocus": 0.5,
+    } | look
     recipe = Recipe("sections", 1, ShapeRecipe(diameter=2 * RADIUS), look=LookRecipe(**plain))
     placed, labels = lay_out([disc(height)], SHAPE, (0.0, 0.0), recipe)
     return paint(placed, SHAPE, recipe), labels

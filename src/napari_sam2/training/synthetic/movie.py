@@ -61,7 +61,8 @@ def make_movie(
     ----------
     kind : str
         ``"nuclei"``, ``"membranes"``, ``"cytoplasm"``, ``"spots"``, ``"phase"``, ``"brightfield"``, ``"dic"``,
-        ``"rods"`` or ``"sections"`` (nuclei that come into focus and leave it).
+        ``"rods"`` ``"sections"`` (nuclei that come into focus and leave it) or ``"lamellae"`` (phase
+        contrast of cells that are spread flat).
     frames : int
     size : tuple of int
         (Y, X) px.

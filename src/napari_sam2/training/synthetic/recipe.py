@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-KINDS = ("nuclei", "membranes", "cytoplasm", "spots", "phase", "brightfield", "dic", "rods", "sections")
+KINDS = ("nuclei", "membranes", "cytoplasm", "spots", "phase", "brightfield", "dic", "rods", "sections", "lamellae")
 """Kinds of movies that can be made."""
 
 
@@ -71,6 +71,10 @@ class LookRecipe:
     haze: float = 0.1  # light from out of focus
     sectioning: float = 0.6  # share of a cell's light that comes from the focal plane alone; 1: perfect confocal
     defocus: float = 0.5  # px of blur for each px that a cell is out of focus
+    body: float = 0.0  # thickness of a thick body in a flat cell, on top of the rest
+    body_size: float = 0.4  # its radius in radii
+    body_shift: float = 0.3  # how far it lies from the middle, in radii
+    ruffles: float = 0.0  # thickness of the folds along the rim of a flat cell, here and there
     thickness: float = 1.0  # phase shift of the typical cell in transmitted light
     halo: float = 6.0  # px, width of the phase halo
     halo_gain: float = 1.3  # brightness of the halo; 1 is what the optics alone gives

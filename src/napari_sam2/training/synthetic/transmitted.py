@@ -58,7 +58,28 @@ def _thickness(placed: Placed, recipe: Recipe) -> F32:
         body += np.float32(look.nucleus * (1 - cell.condensed)) * inside * (1 - 0.4 * inside)
     if look.rim > 0:
         body += np.float32(0.5 * look.rim) * np.exp(-(((patch.edge - 1.5) / np.float32(2.0)) ** 2))
+    if (look.body > 0 or look.ruffles > 0) and cell.condensed < 1:
+        body += np.float32(1 - cell.condensed) * _body_and_ruffles(placed, look, grain)
     return body
+
+
+def _body_and_ruffles(placed: Placed, look: LookRecipe, grain: F32) -> F32:
+    """What stands out of a flat cell: its thick body, and folds along the edge that it pushes forward."""
+    cell, patch = placed.cell, placed.patch
+    along, across = cell.nucleus
+    length = max(float(np.hypot(along, across)), 1e-3)
+    shift = look.body_shift * cell.radius * min(1.0, 0.4 + 4 * length) / length
+    size, stretch = look.body_size * cell.radius, cell.elongation**0.25
+    du = (patch.u - np.float32(shift * along)) * np.float32(1 / (size * stretch))
+    dv = (patch.v - np.float32(shift * across)) * np.float32(stretch / size)
+    inside = smoothstep(1.2 - np.sqrt(du * du + dv * dv), 0.0, 0.5)
+    out: F32 = np.float32(look.body) * inside * (1 + np.float32(look.texture) * grain)
+    if look.ruffles > 0:
+        width = np.float32(max(1.5, 0.05 * cell.radius))
+        fold = np.exp(-(((patch.edge - width) / width) ** 2))
+        where = textures.read("coarse", cell.texture + 5, patch.u, patch.v, 30.0 / max(cell.radius, 4.0), (7.0, 3.0))
+        out += np.float32(look.ruffles) * fold * np.clip(where + np.float32(0.6), 0, 2)
+    return out
 
 
 def thickness_map(placed: list[Placed], shape: tuple[int, int], recipe: Recipe) -> F32:
