@@ -45,7 +45,7 @@ def attend_flops(config: Sam2Config, cells: int, tokens: int, memory: MemoryBatc
     """Operations of the memory attention, each of them done once.
 
     Counted: queries, keys of pointers, keys of one new memory a cell (the others are kept), both products of both
-    attentions with values as narrow as the memories, the projections after them, and the feed-forward part.
+    attentions with values as narrow as the memories, those of values and output as one, and the feed-forward part.
 
     Parameters
     ----------
@@ -63,10 +63,8 @@ def attend_flops(config: Sam2Config, cells: int, tokens: int, memory: MemoryBatc
     spatial = memory.spatial_nmchw.shape[1]
     keys = spatial * tokens + pointers
     new_keys = (1 if memory.slot_keys is not None else spatial) * tokens + pointers
-    around = 4 * tokens * wide * wide + 2 * tokens * tokens * wide
-    back = (
-        2 * tokens * wide * wide + tokens * narrow * wide + tokens * keys * (wide + narrow) + new_keys * narrow * wide
-    )
+    around = 3 * tokens * wide * wide + 2 * tokens * tokens * wide
+    back = tokens * wide * wide + tokens * narrow * wide + tokens * keys * (wide + narrow) + new_keys * narrow * wide
     forward = 2 * tokens * wide * config.memory_ffn
     return 2.0 * config.memory_layers * cells * (around + back + forward)
 

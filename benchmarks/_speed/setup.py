@@ -109,8 +109,9 @@ class Setup:
         return model.to(device=device, dtype=resolve_dtype(None, device))
 
 
-#: Random masks look doubtful; they must be remembered all the same, since real ones would be.
-TRUSTING: dict[str, Any] = {"guard": False, "search_cells": 0}
+#: Random masks look doubtful; they must be remembered all the same, since real ones would be. Nor do random views of a
+#: prompted frame agree on anything, such as the size of the cells.
+TRUSTING: dict[str, Any] = {"guard": False, "search_cells": 0, "mirrors": False}
 
 
 def random_settings(mode: str) -> Settings:

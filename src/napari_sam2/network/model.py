@@ -26,11 +26,16 @@ ABSENT_LOGIT = -1024.0
 FEEDBACK_CLAMP = 32.0
 
 
-def normalise(images_bchw: Tensor) -> Tensor:
-    """Bring images (B, 3, H, W) with values in 0..1 to the mean and deviation the network expects."""
+def normalise(images_bchw: Tensor, out: Tensor | None = None) -> Tensor:
+    """Bring images (B, 3, H, W) with values in 0..1 to the mean and deviation that the network expects.
+
+    The result is written to `out` where that is given.
+    """
     mean = images_bchw.new_tensor(IMAGE_MEAN).view(3, 1, 1)
     std = images_bchw.new_tensor(IMAGE_STD).view(3, 1, 1)
-    return (images_bchw - mean) / std
+    if out is None:
+        return (images_bchw - mean) / std
+    return torch.sub(images_bchw, mean, out=out).div_(std)
 
 
 @dataclass

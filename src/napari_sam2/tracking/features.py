@@ -269,8 +269,12 @@ class FeatureSource:
 
     def _encode(self, geometry: Geometry, frame: int, regions: Sequence[Region]) -> None:
         """Encode regions that have one size with their halos."""
-        images = torch.stack([self._image(geometry, frame, r) for r in regions])
-        features = self.model.encode_image(images.to(memory_format=torch.channels_last))
+        images = [self._image(geometry, frame, r) for r in regions]
+        shape = (len(images), *images[0].shape)
+        batch = torch.empty(shape, dtype=self.model.dtype, device=self.model.device, memory_format=torch.channels_last)
+        for target, image in zip(batch, images, strict=True):
+            target.copy_(image)
+        features = self.model.encode_image(batch)
         maps = (features.stride16, features.stride8, features.stride4)
         for i, region in enumerate(regions):
             grown = self._with_halo(geometry, region)
@@ -285,10 +289,10 @@ class FeatureSource:
                 self.disk.write(*key, tuple(own))
 
     def _image(self, geometry: Geometry, frame: int, region: Region) -> Tensor:
-        """Normalised model pixels (3, h, w) of a region and its halo, as the network takes them."""
+        """Normalised model pixels (3, h, w) of a region and its halo."""
         seen = self._with_halo(geometry, region)
         there = seen.mirrored(geometry.tokens, self.mirror)
-        return flip(self.pixels.region(geometry, frame, there), self.mirror).to(self.model.dtype)
+        return flip(self.pixels.region(geometry, frame, there), self.mirror)
 
 
 def _nbytes(maps: Maps) -> int:

@@ -66,7 +66,7 @@ class FramePixels:
         out = torch.zeros(NETWORK_CHANNELS, bottom - top, right - left, device=self.device)
         if rows[0] < rows[1] and columns[0] < columns[1]:
             part = _colours(self._resampled(geometry, frame, rows, columns))
-            out[:, rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left] = normalise(part[None])[0]
+            normalise(part, out[:, rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left])
         return out
 
     def _resampled(self, geometry: Geometry, frame: int, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
