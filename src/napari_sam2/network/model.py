@@ -193,7 +193,7 @@ class Sam2(nn.Module):
         pointer = self.make_pointer(output.mask_tokens_nmc[rows, token], output.object_logits_n)
         present = (output.object_logits_n > 0)[:, None, None]
         logits = output.logits_nmhw[rows, index]
-        logits = torch.where(present, logits, logits.new_tensor(ABSENT_LOGIT))
+        logits = torch.where(present, logits, ABSENT_LOGIT)
         return Selection(logits, iou[rows, index], index, pointer, output.object_logits_n)
 
     def make_pointer(self, tokens_nc: Tensor, object_logits_n: Tensor) -> Tensor:

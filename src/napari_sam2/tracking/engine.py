@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_sam2.network import Prompts, Sam2
+from napari_sam2.network import Sam2
 from napari_sam2.network.memory_encoder import MASK_BIAS
 from napari_sam2.network.model import upscale_logits
 from napari_sam2.tracking.arbitrate import suppress_losers
@@ -51,6 +51,7 @@ class Engine:
     def __init__(self, model: Sam2, features: FeatureSource, settings: Settings) -> None:
         self.model = model
         self.features = features
+        self.calls = features.calls
         self.settings = settings
         self.chunk = min(settings.chunk, CPU_CHUNK) if model.device.type == "cpu" else settings.chunk
         self._prompter = Prompter(model, trusting=not settings.reference, tidy=settings.tidy)
@@ -144,17 +145,13 @@ class Engine:
         conditioned
             (N, C, h, w) features they were decoded from; of the last chunk only, for the reference mode's corrections.
         """
-        size, device = geometry.window_tokens, self.model.device
         self.features.prepare(geometry, frame, origins)
 
         def run(part: slice) -> tuple[Masks, Tensor]:
             where = origins[part]
             features = self.features.windows(geometry, frame, where)
-            conditioned = self.model.attend(features.stride16, bank.look(rows[part], frame, step, where))
-            embedding = self.model.embed_prompts(Prompts.none(1, device), size)
-            output = self.model.decode(conditioned, features.stride8, features.stride4, embedding)
-            best_of_three = torch.ones(len(where), dtype=torch.bool, device=device)
-            return Masks.of(where, self.model.select(output, best_of_three)), conditioned
+            chosen, conditioned = self.calls.segment(features, bank.look(rows[part], frame, step, where))
+            return Masks.of(where, chosen), conditioned
 
         parts = self._in_chunks(len(rows), run)
         return join_masks([masks for masks, _ in parts]), parts[-1][1]
@@ -178,7 +175,7 @@ class Engine:
                     mine[row - part.start] = torch.where(masks.drawn[row] >= 0.5, -MASK_BIAS, MASK_BIAS)
             stride16 = self.features.coarse_windows(geometry, frame, masks.origins[part])
             hard = torch.full((len(mine),), prompted, device=mine.device)
-            return self.model.encode_memory(stride16, mine, masks.object_logits_n[part], hard)
+            return self.calls.remember(stride16, mine, masks.object_logits_n[part], hard)
 
         return torch.cat(self._in_chunks(len(logits), run))
 
@@ -211,6 +208,7 @@ class Engine:
                         "smaller model, or track on the CPU"
                     ) from error
                 self.chunk = max(1, size // 2)
+                self.calls.replayer.forget()
                 if self.model.device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue

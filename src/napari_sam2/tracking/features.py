@@ -20,6 +20,7 @@ from torch import Tensor
 
 from napari_sam2.network import Sam2
 from napari_sam2.network.conv_trunk import ConvTrunk
+from napari_sam2.tracking.calls import NetworkCalls
 from napari_sam2.tracking.disk_cache import DiskCache
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.mirrors import PLAIN, Mirror, flip
@@ -81,6 +82,7 @@ class FeatureSource:
         self.mirror = mirror
         self.disk = disk
         self.model = model
+        self.calls = NetworkCalls(model)
         self.movie = movie
         self.budget = budget
         self.pixels = FramePixels(movie, model.device)
@@ -137,7 +139,7 @@ class FeatureSource:
         """Make a source for the same frames mirrored; it keeps much less."""
         disk = None if self.disk is None else self.disk.mirrored(mirror)
         source = FeatureSource(self.model, self.movie, self.budget // MIRRORED_SHARE, disk, self._patch_share, mirror)
-        source.pixels = self.pixels
+        source.pixels, source.calls = self.pixels, self.calls
         return source
 
     def release(self) -> None:
@@ -274,7 +276,7 @@ class FeatureSource:
         batch = torch.empty(shape, dtype=self.model.dtype, device=self.model.device, memory_format=torch.channels_last)
         for target, image in zip(batch, images, strict=True):
             target.copy_(image)
-        features = self.model.encode_image(batch)
+        features = self.calls.encode(batch)
         maps = (features.stride16, features.stride8, features.stride4)
         for i, region in enumerate(regions):
             grown = self._with_halo(geometry, region)
