@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,8 +18,6 @@ from napari_sam2.widgets.runner import Job, Steps
 
 _PATIENCE = 30_000
 """Milliseconds that the end of the program waits for jobs: the longest step of a network on a slow computer."""
-BEHIND = 5
-"""Niceness of threads that compute: a third of the processor is theirs where the window wants all of it."""
 _jobs: WeakSet[Job] = WeakSet()
 
 
@@ -35,18 +31,6 @@ def _end_before_qt_does() -> None:
         for job in list(_jobs):
             job.stop.set()
         QThreadPool.globalInstance().waitForDone(_PATIENCE)
-
-
-def stand_back() -> None:
-    """Have this thread, and those it starts, step back where the window wants the processor.
-
-    The network keeps all cores busy. On Linux the window's thread would have to wait for its turn among equals, and
-    where there is no graphics card, so would the threads that draw for it. Other systems lend a window in front more
-    of the processor by themselves.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BEHIND)
 
 
 class QtRunner(QObject):
@@ -68,7 +52,6 @@ class QtRunner(QObject):
         _jobs.add(job)
 
         def run() -> None:
-            stand_back()
             # a generator that napari aborts is left where it is; this one is always closed, and its end is told
             for value in job.drive(steps):
                 if worker.abort_requested:
@@ -76,13 +59,7 @@ class QtRunner(QObject):
                 self.call_soon(received, value)
             self.call_soon(ended, job)
 
-        def beside() -> None:
-            # a thread of its own: what is told to the system about a thread stays with it, and napari's are everybody's
-            thread = threading.Thread(target=run, name="napari-sam2", daemon=True)
-            thread.start()
-            thread.join()
-
-        worker = create_worker(beside, _start_thread=False)
+        worker = create_worker(run, _start_thread=False)
         worker.start()
         return job
 
