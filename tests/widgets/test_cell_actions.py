@@ -89,6 +89,7 @@ def test_one_daughter_is_what_the_mothers_track_goes_on_as(full: Desk) -> None:
         ("delete_from", 7, (1,), "has ended before frame 7"),
         ("divide", 0, (4,), "lives on frames 0 to 11"),
         ("divide", 6, (4,), "not on frame 6"),
+        ("divide", 4, (4,), "in one piece on frame 4"),
         ("orphan", 0, (4,), "no mother"),
         ("lock_here", 6, (4,), "not on frame 6"),
     ],
@@ -97,6 +98,13 @@ def test_why_not_is_said_before_it_is_done(full: Desk, name: str, frame: int, ce
     before = len(full.session.history())
     assert why in (run(full, name, frame, *cells) or "")
     assert len(full.session.history()) == before
+
+
+def test_a_mother_in_two_pieces_divides_into_them(full: Desk) -> None:
+    full.act("paint", 4, 5, disc(36, 4, 2))
+    assert run(full, "divide", 5, 4) is None
+    (division,) = [d for d in full.session.lineage() if d.mother == 4]
+    assert division.frame == 5 and len(division.daughters) == 2
 
 
 def test_states_are_about_this_frame_or_about_the_gap(full: Desk) -> None:

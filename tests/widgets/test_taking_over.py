@@ -28,6 +28,7 @@ def test_labels_of_all_frames(desk: Desk, viewer: ViewerModel, wait: Wait) -> No
     desk.take_over(layer)
     wait()
     assert np.array_equal(np.asarray(desk.session.labels), data) and not layer.visible
+    assert viewer.layers.selection.active is desk.layers.points and desk.tool == "clicks_on"
     assert {c: list(desk.session.prompts(c)) for c in desk.session.cells} == {5: [2], 9: [4]}
     desk.undo()
     assert not desk.session.cells
@@ -123,3 +124,6 @@ def test_hints_say_what_the_mouse_does() -> None:
     assert "correct cell 3" in words_for_clicks(False, 3, True, "clicks_on")
     assert "not belong to cell 3" in words_for_clicks(False, 3, True, "clicks_off")
     assert "first" in words_for_clicks(True, 3, False, "clicks_off")
+    for tool in ("clicks_on", "boxes", "paint", "erase", "look"):
+        assert "None" not in words_for_clicks(True, None, False, tool)
+    assert "mask of a new cell" in words_for_clicks(True, None, False, "paint")

@@ -137,7 +137,11 @@ def words_before(facts: Facts) -> str:
     """Say what to do while no movie is open for tracking."""
     if facts.opening:
         return "A moment: then click on the cells."
-    return "Choose the movie above and press Start." if facts.images else "Open a movie: drag its file into the window."
+    return (
+        "Choose the movie above and press Start."
+        if facts.images
+        else "Open a movie: drag its file into the window, or try one of File > Open Sample."
+    )
 
 
 def words_for_clicks(adding: bool, current: int | None, known: bool, tool: str) -> str:
@@ -152,7 +156,7 @@ def words_for_clicks(adding: bool, current: int | None, known: bool, tool: str) 
     tool
         As `Desk.tool`.
     """
-    cell = f"cell {current}"
+    cell = f"cell {current}" if current is not None else "a new cell"
     if tool == "clicks_off":
         return f"Click on what does not belong to {cell}." if known else "Click on a cell first, with +."
     if tool == "boxes":

@@ -97,7 +97,19 @@ def dividable(session: Session, chosen: Chosen) -> str | None:
             return f"Cell {daughter} is not there from frame {frame} on"
     if len(chosen.cells) < 3 and not area_of(session, mother)[frame]:
         return f"Cell {mother} is not on frame {frame}: choose both daughters with Ctrl+click"
+    if len(chosen.cells) == 1 and not in_parts(session, mother, frame):
+        return (
+            f"The mask of cell {mother} is in one piece on frame {frame}: click on one daughter as a new cell, then "
+            "choose the mother again, and divide with the mouse on that daughter"
+        )
     return None
+
+
+def in_parts(session: Session, cell: int, frame: int) -> bool:
+    """Whether a cell's mask is in two parts or more on a frame; what touches at a corner is one."""
+    from scipy import ndimage
+
+    return int(ndimage.label(session.labels.read(frame) == cell, np.ones((3, 3)))[1]) > 1
 
 
 def a_daughter(session: Session, chosen: Chosen) -> str | None:

@@ -82,6 +82,8 @@ class Tasks:
                 notify.show(problem, f"taking over {layer.name}")
             elif count:
                 layer.visible = False
+                if me.viewer.layers.selection.active is layer and sheet is me._active:
+                    me.use("clicks_on")  # nothing can be done with what is hidden
                 notify.info(f"{count} cell{'s' * (count != 1)} taken over from '{layer.name}', which is hidden now.")
                 then(count)
 
