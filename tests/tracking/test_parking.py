@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -138,3 +140,21 @@ def test_where_neighbours_count_nothing_is_kept() -> None:
     log = Log(prompted(settings=settings))
     log.run(stop=2)
     assert len(log.tracker._parking) == 0
+
+
+def test_a_tracker_goes_at_once_with_all_that_it_keeps() -> None:
+    """Features of a movie are up to gigabytes: they must not wait for the garbage collector."""
+    tracker = prompted()
+    results = tracker.track("forward")
+    next(results), next(results)
+    results.close()
+    assert len(tracker._parking) == 2
+    kept = [weakref.ref(x) for x in (tracker, tracker._features, tracker._parking, tracker._engine)]
+    assert tracker._features.kept_bytes > 0
+    gc.collect()
+    gc.disable()
+    try:
+        del tracker, results
+        assert [ref() for ref in kept] == [None] * len(kept)
+    finally:
+        gc.enable()

@@ -16,7 +16,7 @@ from napari_sam2.tracking.movie import Movie
 from napari_sam2.tracking.pixels import FramePixels
 from napari_sam2.tracking.regions import Region
 
-from .small import Counting
+from .small import Counting, discs_movie, tracker_for
 
 SHAPE = (70, 90)
 CPU = torch.device("cpu")
@@ -81,3 +81,29 @@ def test_what_goes_wrong_while_reading_ahead_is_told_when_the_frame_is_needed() 
     with pytest.raises(OSError, match="the disk is gone"):
         pixels.region(geometry, 2, Region(0, 0, 2, 2))
     pixels.forget()
+
+
+def _readers() -> set[threading.Thread]:
+    return {t for t in threading.enumerate() if t.name.startswith("napari-sam2-reader")}
+
+
+@pytest.mark.parametrize("end", ["all", "closed", "error"])
+def test_no_thread_is_left_when_tracking_ends_however_that_is(end: str) -> None:
+    before = _readers()
+    frames = discs_movie(6, (64, 72))
+    movie = _Broken(frames) if end == "error" else Counting(frames)
+    tracker = tracker_for(movie)
+    tracker.add_click(1, 0, (24, 40))
+    results = tracker.track("forward")
+    if end == "error":
+        with pytest.raises(OSError, match="the disk is gone"):
+            list(results)
+    else:
+        next(results), next(results)
+        assert _readers() - before, "the next frame is read in the background"
+        if end == "all":
+            assert len(list(results)) == 4
+        else:
+            results.close()
+            assert max(movie.reads) <= 3, "the frame in work is the last that is read"
+    assert not _readers() - before

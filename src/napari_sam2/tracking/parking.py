@@ -6,8 +6,10 @@ own prompts alone, so it is still right: it is kept, a few hundred kilobytes a c
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MethodType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,11 +59,11 @@ class Parking:
     ----------
     sign
         Gives everything that a segment's masks depend on, wherever it ends. A cell is taken up again only where that is
-        as it was.
+        as it was. A method does not keep its owner alive, who has the parking: all that a tracker keeps goes with it.
     """
 
     def __init__(self, sign: Callable[[Segment], object]) -> None:
-        self._sign = sign
+        self._find_sign = weakref.WeakMethod(sign) if isinstance(sign, MethodType) else lambda: sign
         self._known: dict[Key, tuple[Segment, object, Parked]] = {}
 
     def __len__(self) -> int:
@@ -99,6 +101,12 @@ class Parking:
                 found[segment] = parked
                 del self._known[_key(segment)]
         return found
+
+    def _sign(self, segment: Segment) -> object:
+        sign = self._find_sign()
+        if sign is None:
+            raise ReferenceError("the tracker that these cells were parked by is gone")
+        return sign(segment)
 
     def _holds(self, segment: Segment, signature: object) -> bool:
         try:

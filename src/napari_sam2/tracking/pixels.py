@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -42,12 +45,25 @@ class FramePixels:
 
     def forget(self) -> None:
         """Drop everything that is kept, and wait for what is being read."""
+        self.rest()
+        self._small = None
+        self._uploaded.clear()
+
+    def rest(self) -> None:
+        """Nothing more is to be read ahead: wait for the frame in work, and leave no thread behind."""
         self._wait()
         if self._reader is not None:
             self._reader.shutdown()
             self._reader = None
-        self._small = None
-        self._uploaded.clear()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While this lasts, frames may be read ahead; when it is left, however that is, no thread is."""
+        try:
+            yield
+        finally:
+            if not sys.is_finalizing():  # then threads cannot be waited for, and go by themselves
+                self.rest()
 
     def read_ahead(self, frame: int) -> None:
         """Begin to read a frame in the background (on a GPU: and to upload it); errors are kept for its use."""

@@ -124,7 +124,7 @@ class CellTracker(Said):
         self._scales = Scales(self._engine, self.prompts, diameter, native)
         self._reference: ReferenceRun | None = None
         self._done: dict[tuple[int, int, int], tuple[object, ...]] = {}
-        self._parking = Parking(lambda segment: self._signature(replace(segment, last=segment.start)))
+        self._parking = Parking(self._signature_at_start)
 
     # results ------------------------------------------------------------------------------------------------------
 
@@ -210,7 +210,8 @@ class CellTracker(Said):
             trails = [(anchors, [s for s in part if s.cell in set(cells)]) for anchors, cells in groups]
             # what a cell remembers depends on others where neighbours count
             parking = None if self.settings.neighbours else self._parking
-            with closing(run_pass(trails, span, self._read, self._locks, written, kept, parking)) as results:
+            found = run_pass(trails, span, self._read, self._locks, written, kept, parking)
+            with self._features.pixels.reading(), closing(found) as results:
                 for result in results:
                     self.labels[result.frame] = result.labels
                     if result.prompted:  # nothing that grows with the movie for frames that nobody prompted
@@ -228,7 +229,9 @@ class CellTracker(Said):
         span = (0, self.movie.n_frames) if frames is None else (int(frames[0]), int(frames[1]))
         segments = plan(self.prompts, direction, span, cells, self.lifetimes)
         groups = self._scales.group(sorted({s.cell for s in segments}))
-        return estimate([(a, [s for s in segments if s.cell in set(own)]) for a, own in groups], self.movie.n_frames)
+        parts = [(a, [s for s in segments if s.cell in set(own)]) for a, own in groups]
+        with self._features.pixels.reading():
+            return estimate(parts, self.movie.n_frames)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False, **options: Any) -> None:
         """Write what was tracked; the suffix says the format.
@@ -268,6 +271,9 @@ class CellTracker(Said):
         """Everything that a segment's masks depend on besides movie and model."""
         said: list[FramePrompts] = [self.prompts[segment.cell, frame] for frame in segment.conditioning]
         return (segment, *said, self._scales.known_diameter, self._scales.level(segment.cell))
+
+    def _signature_at_start(self, segment: Segment) -> tuple[object, ...]:
+        return self._signature(replace(segment, last=segment.start))
 
     def _read(self, frame: int) -> LabelImage:
         return read_frame(self.labels, frame)
