@@ -3,7 +3,8 @@
     python benchmarks/speed.py --model cell [--parts reference,click] [--device cpu] [--quick]
 
 Parts: reference (beside transformers), scaling (1 to 500 cells), click (click to preview), floor (share of the
-arithmetic floor), versus (windows against exact mode), gpu (skipped where there is none). Each part stands for itself:
+arithmetic floor), versus (windows against exact mode), gpu (skipped where there is none; with --quick it is rehearsed
+on the CPU then). Each part stands for itself:
 what is compared within it is measured in turns in the same run. The users' model is loaded by name and computes as it
 does for them, in bfloat16 where the processor has it. A part replaces what was known of it, the others stay; --resume
 measures only what was not measured with this code, model and options.

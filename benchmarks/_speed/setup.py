@@ -48,6 +48,8 @@ class Setup:
         Clicks measured on an encoded frame, and on new ones.
     matmul
         Side of the matrices that the machine's rate is measured with.
+    rehearse
+        Run the part for GPUs on the CPU where there is none, to see that it runs.
     """
 
     model: str = "cell"
@@ -64,6 +66,7 @@ class Setup:
     clicks: int = 31
     new_frames: int = 7
     matmul: int = 2048
+    rehearse: bool = False
 
     @classmethod
     def quick(cls, **options: Any) -> Setup:
@@ -72,13 +75,13 @@ class Setup:
         sizes: dict[str, Any] = {
             "architecture": small, "side": 256, "reference_cells": (1, 3), "few_cells": (1, 2),
             "scaling_cells": (1, 4, 8), "versus_cells": 3, "floor_cells": 6, "repeats": 1, "slow_repeats": 1,
-            "clicks": 5, "new_frames": 2, "matmul": 512,
+            "clicks": 5, "new_frames": 2, "matmul": 512, "rehearse": True,
         }  # fmt: skip
         return cls(**(sizes | options))
 
     def on(self, device: str) -> Setup:
-        """The same on another device."""
-        return replace(self, device=device)
+        """The same on another device; products that are to show a GPU's rate must be large."""
+        return replace(self, device=device, matmul=4 * self.matmul if device.startswith("cuda") else self.matmul)
 
     @cached_property
     def probe(self) -> CellTracker:
