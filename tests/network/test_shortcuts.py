@@ -37,6 +37,18 @@ def test_decoder_says_the_same_with_and_without_gradients(model: Sam2, points: i
         torch.testing.assert_close(getattr(got, name), value.detach(), atol=2e-4, rtol=1e-4, msg=name)
 
 
+def test_images_are_encoded_the_same_with_and_without_gradients(model: Sam2) -> None:
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, 64, 96)
+    before, expected = images.clone(), model.encode_image(images)
+    for network in (model, folded(model)):
+        with torch.inference_mode():
+            got = network.encode_image(images)
+        for name, value in vars(expected).items():
+            torch.testing.assert_close(getattr(got, name), value.detach(), atol=1e-4, rtol=1e-4, msg=name)
+    assert torch.equal(images, before)
+
+
 @pytest.mark.parametrize("stride", [1, 4])
 def test_folded_memories_are_those_of_the_published_layers(model: Sam2, stride: int) -> None:
     torch.manual_seed(0)

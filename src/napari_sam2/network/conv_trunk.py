@@ -6,10 +6,11 @@ It has no position embedding and no operation that looks at the whole map, so a 
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor, nn
 
 from napari_sam2.network.config import ConvTrunkConfig
+from napari_sam2.network.layers import relu
 
 
 class ConvNorm(nn.Sequential):
@@ -34,7 +35,9 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C, H / stride, W / stride)."""
-        return F.relu(self.shortcut(x_bchw) + self.conv2(F.relu(self.conv1(x_bchw))))
+        change = self.conv2(relu(self.conv1(x_bchw)))
+        kept = self.shortcut(x_bchw)
+        return relu(kept + change if torch.is_grad_enabled() else change.add_(kept))
 
 
 class ConvTrunk(nn.Module):
@@ -69,7 +72,7 @@ class ConvTrunk(nn.Module):
         """Return the maps (B, C, h, w) at strides 4, 8, 16 and 32."""
         x = x_bchw
         for layer in self.stem:
-            x = F.relu(layer(x))
+            x = relu(layer(x))
         maps = []
         for stage in self.stages:
             x = stage(x)
