@@ -302,3 +302,13 @@ def test_two_scales_of_a_frame_do_not_get_mixed_up() -> None:
 def test_whole_frames_are_one_page_however_large() -> None:
     geometry = Geometry.whole((300, 200), 1200)
     assert page_side(geometry) == geometry.tokens and page_halo(geometry) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_time_of_encoding_is_measured_in_the_model_s_precision(dtype: torch.dtype) -> None:
+    model = formula_model(MINI_CELL).to(dtype)
+    source = FeatureSource(model, Movie(_frames(), limits=(80, 500)), 1 << 30, patch_share=0.0)
+    geometry = _geometry()
+    regions = source.cover(geometry, np.zeros((1, 2), np.int64))
+    assert source.time_of(geometry, 0, regions) > 0
+    assert not source._kept

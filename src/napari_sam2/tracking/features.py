@@ -162,7 +162,7 @@ class FeatureSource:
     def time_of(self, geometry: Geometry, frame: int, regions: Sequence[Region]) -> float:
         """Seconds that it takes to encode some regions, measured on one of them and without keeping it."""
         tokens = [self._with_halo(geometry, r).tokens for r in regions]
-        image = self._image(geometry, frame, regions[0])[None].to(memory_format=torch.channels_last)
+        image = self._image(geometry, frame, regions[0])[None].to(self.model.dtype, memory_format=torch.channels_last)
         began = time.perf_counter()
         self.model.encode_image(image).stride16.sum().item()
         return (time.perf_counter() - began) * sum(tokens) / tokens[0]
