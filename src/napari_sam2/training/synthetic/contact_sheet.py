@@ -74,9 +74,12 @@ def sheet(
     return np.asarray(captioned)
 
 
-def write_sheet(path: str | Path, picture: npt.NDArray[np.uint8]) -> Path:
-    """Write an (Y, X, 3) uint8 picture; the suffix says in which format."""
-    Image.fromarray(picture).save(path)
+def write_sheet(path: str | Path, picture: npt.NDArray[np.uint8], colours: int = 0) -> Path:
+    """Write an (Y, X, 3) uint8 picture; the suffix says in which format. A few `colours` make a small file; 0: all."""
+    image = Image.fromarray(picture)
+    if colours:
+        image = image.quantize(colours, dither=Image.Dither.NONE)
+    image.save(path, optimize=True)
     return Path(path)
 
 
@@ -88,10 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--movies", type=int, default=4)
     parser.add_argument("--tile", type=int, default=224)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--colours", type=int, default=0, help="at most so many, for a small file; 0: all")
     parser.add_argument("--no-truth", action="store_true")
     chosen = parser.parse_args(arguments)
     picture = sheet(chosen.kinds, chosen.movies, chosen.tile, chosen.seed, not chosen.no_truth)
-    write_sheet(chosen.path, picture)
+    write_sheet(chosen.path, picture, chosen.colours)
 
 
 if __name__ == "__main__":
