@@ -12,15 +12,15 @@ from .recipe import KINDS
 from .recipes import random_recipe
 
 DEFAULT_WEIGHTS: dict[str, float] = {
-    "nuclei": 2.5,
-    "sections": 2.0,
+    "nuclei": 3.0,
+    "sections": 1.0,
     "membranes": 1.0,
     "cytoplasm": 2.0,
     "spots": 0.7,
     "phase": 2.5,
-    "lamellae": 2.0,
-    "brightfield": 0.8,
-    "dic": 0.8,
+    "lamellae": 1.5,
+    "brightfield": 1.2,
+    "dic": 1.2,
     "rods": 1.5,
 }
 """How often each kind is drawn."""
