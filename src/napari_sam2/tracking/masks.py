@@ -45,11 +45,7 @@ class Masks:
 
     def row(self, i: int) -> Masks:
         """Return the masks of one cell, as a batch of one."""
-        at = slice(i, i + 1)
-        drawn = {0: self.drawn[i]} if i in self.drawn else {}
-        return Masks(
-            self.origins[at], self.logits_nhw[at], self.iou_n[at], self.object_logits_n[at], self.pointers_nc[at], drawn
-        )
+        return self.take([i])
 
     def take(self, rows: Sequence[int]) -> Masks:
         """Copy the masks of some cells."""
