@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from napari_sam2.network import Prompts, Sam2
 from napari_sam2.network.fold import folded
+from napari_sam2.network.mask_decoder import DecoderOutput
 from napari_sam2.network.prompt_encoder import ABSENT, FOREGROUND
 from tests.network.formula_weights import MINI_CELL, formula_model
 
@@ -66,3 +69,14 @@ def test_folded_memories_are_those_of_the_published_layers(model: Sam2, stride: 
         torch.testing.assert_close(got, expected.detach(), atol=1e-4, rtol=1e-4)
     assert torch.equal(logits, before), "what was given is not written over"
     assert model.memory_encoder.mask_downsampler.encoder[0].weight.mean(0).abs().max() > 1e-3, "the model is as it was"
+
+
+@pytest.mark.parametrize(("threshold", "index"), [(0.98, 2), (0.0, 0)])
+def test_a_threshold_of_nothing_keeps_the_single_mask_however_unstable(threshold: float, index: int) -> None:
+    model = formula_model(replace(MINI_CELL, stability_threshold=threshold)).eval()
+    with torch.inference_mode():
+        logits = torch.full((1, 4, 16, 16), -5.0)
+        logits[:, 0, :8] = 0.01  # nearly all of it lies between the two thresholds
+        tokens = torch.randn(1, 4, MINI_CELL.width, generator=torch.Generator().manual_seed(1))
+        output = DecoderOutput(logits, torch.tensor([[0.9, 0.1, 0.8, 0.2]]), torch.ones(1), tokens)
+        assert model.select(output, torch.tensor([False])).index_n.tolist() == [index]

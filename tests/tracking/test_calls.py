@@ -13,12 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sam2.network import MemoryBatch, Sam2
+from napari_sam2.network import MemoryBatch, Prompts, Sam2
 from napari_sam2.tracking import CellTracker, Settings
 from napari_sam2.tracking.calls import NetworkCalls, padded_size
 from napari_sam2.tracking.graphs import EAGER_CALLS, MOST_RECORDED, Call, Recorded, Replayer, backend_for
 from napari_sam2.tracking.sheets import WindowFeatures
-from tests.network.formula_weights import mini_cell_model
+from tests.network.formula_weights import MINI_CELL, formula_model, mini_cell_model
 
 from .small import WINDOW, discs_movie, run, tracker_for
 
@@ -117,6 +117,21 @@ def test_batches_that_are_filled_up_give_what_they_gave(cells: int, seed: int, k
         for _ in range(EAGER_CALLS + 2):
             got_memory = filled.remember(stride16, logits, scores, hard)
             torch.testing.assert_close(got_memory, plain, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("best_of_three", [True, False])
+def test_which_mask_answers_where_nobody_prompted_is_the_models_own(best_of_three: bool) -> None:
+    model = formula_model(replace(MINI_CELL, multimask_tracking=best_of_three, stability_threshold=0.0)).eval()
+    features, memory = _given(model, 6, 3, True)
+    found, conditioned = NetworkCalls(model).segment(features, memory)
+    nothing = model.embed_prompts(Prompts.none(1), (TOKENS, TOKENS))
+    output = model.decode(conditioned, features.stride8, features.stride4, nothing)
+    expected = 1 + output.iou_nm[:, 1:].argmax(1) if best_of_three else torch.zeros(6, dtype=torch.long)
+    assert found.index_n.tolist() == expected.tolist()
+    torch.testing.assert_close(found.iou_n, output.iou_nm[torch.arange(6), expected])
+    there = found.object_logits_n > 0
+    assert there.any()
+    torch.testing.assert_close(found.logits_nhw[there], output.logits_nmhw[torch.arange(6), expected][there])
 
 
 def test_there_are_few_sizes() -> None:

@@ -118,9 +118,10 @@ def test_without_its_config_json_an_unknown_size_is_refused(
         load_model(tmp_path, "cpu")
 
 
+@pytest.mark.parametrize("best_of_three", [True, False])
 @pytest.mark.parametrize("name", HIERA)
-def test_configurations_there_and_back(name: str) -> None:
-    config = CONFIGS[name]
+def test_configurations_there_and_back(name: str, best_of_three: bool) -> None:
+    config = replace(CONFIGS[name], multimask_tracking=best_of_three)
     data = {"model_type": "sam2_video", **config_to_transformers(config)}
     assert config_from_transformers(json.loads(json.dumps(data))) == replace(config, name="from transformers")
 

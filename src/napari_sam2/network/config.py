@@ -94,7 +94,10 @@ class Sam2Config:
         ``"2.1"`` or ``"2.0"``; 2.1 adds the time encoding of pointers and the embedding of absent objects.
     stability_delta, stability_threshold
         The single mask gives way to the best of three when the ratio of its areas above ``+delta`` and ``-delta``
-        falls below the threshold.
+        falls below the threshold. A threshold of 0 always takes the single mask.
+    multimask_tracking
+        Whether the best of three masks answers on frames that nobody prompted, as published, or the single one. Three
+        are for prompts that mean more than one thing; what is remembered of a cell says which one was meant.
     """
 
     name: str = "sam2.1-tiny"
@@ -113,6 +116,7 @@ class Sam2Config:
     version: str = "2.1"
     stability_delta: float = 0.05
     stability_threshold: float = 0.98
+    multimask_tracking: bool = True
 
     def __post_init__(self) -> None:
         if self.image_size % 32:
@@ -185,6 +189,8 @@ CELL = Sam2Config(
     decoder_ffn=512,
     head_hidden=128,
     pointer_span=15.0,
+    stability_threshold=0.0,
+    multimask_tracking=False,
 )
 
 

@@ -203,11 +203,13 @@ class Sam2(nn.Module):
 
     def _stable(self, logits_nhw: Tensor) -> Tensor:
         """Whether the area of a mask hardly depends on the threshold: (N,) bool."""
-        delta = self.config.stability_delta
+        delta, threshold = self.config.stability_delta, self.config.stability_threshold
+        if threshold <= 0:  # nobody asks
+            return torch.ones(len(logits_nhw), dtype=torch.bool, device=logits_nhw.device)
         flat = logits_nhw.float().flatten(1)
         inner, outer = (flat > delta).sum(1), (flat > -delta).sum(1)
         score = torch.where(outer > 0, inner / outer.clamp(min=1), torch.ones_like(inner, dtype=torch.float32))
-        return score >= self.config.stability_threshold
+        return score >= threshold
 
     def encode_memory(
         self, stride16_nchw: Tensor, mask_logits_nhw: Tensor, object_logits_n: Tensor, hard_n: Tensor

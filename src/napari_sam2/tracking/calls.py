@@ -85,7 +85,7 @@ class NetworkCalls:
     ) -> tuple[Selection, Tensor]:
         conditioned = self.model.attend(maps[0], memory)
         output = self.model.decode(conditioned, maps[1], maps[2], nothing)
-        best_of_three = torch.ones(len(maps[0]), dtype=torch.bool, device=maps[0].device)
+        best_of_three = maps[0].new_full((len(maps[0]),), self.model.config.multimask_tracking, dtype=torch.bool)
         return self.model.select(output, best_of_three), conditioned
 
     def remember(self, stride16: Tensor, logits_nhw: Tensor, object_logits_n: Tensor, hard_n: Tensor) -> Tensor:

@@ -204,7 +204,7 @@ class Trainee(nn.Module):
         scores = [rows.object_logits_n[batch.track_first]]
         count = len(second)
         nothing = Prompts.none(count, second.device)
-        multimask = torch.ones(count, dtype=torch.bool, device=second.device)
+        multimask = torch.full_like(batch.track_first, self.model.config.multimask_tracking, dtype=torch.bool)
         for t in range(1, length):
             windows = self._gather(features, batch.track_image[:, t], batch.track_origin[:, t])
             target = batch.track_target[:, t].float() / SOFT

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FOCUS = 2.0  # gamma of the focal loss (Lin et al. 2017)
-SINGLE_WEIGHT = 0.3  # of mask 0 where the best of masks 1..3 is the answer: it must stay ready for clear prompts
+SINGLE_WEIGHT = 0.5  # of mask 0 where the best of masks 1..3 is the answer: it must stay ready for clear prompts
 
 
 @dataclass(frozen=True)

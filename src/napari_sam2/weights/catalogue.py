@@ -92,8 +92,8 @@ _CELL = ModelInfo(
     version="2.1",
     file="cell.safetensors",
     url=None,
-    bytes=13666460,
-    sha256="993a1ffa3d0d9c96ce5408fabbf73f04aefea3fa6a93f0521b7a13780467a622",
+    bytes=13666492,
+    sha256="bca8ae47291a2a2e719a13598a32f6a25b35a6ae34cd5b7218098ee1e4478e78",
     licence="BSD-3-Clause",
     description="Small network trained by this project on cells in time-lapse microscopy; comes with the package.",
 )

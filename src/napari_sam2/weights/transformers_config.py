@@ -60,6 +60,7 @@ def config_from_transformers(data: Mapping[str, Any]) -> Sam2Config:
             version="2.1" if data.get("enable_occlusion_spatial_embedding", True) else "2.0",
             stability_delta=decoder.get("dynamic_multimask_stability_delta", _DEFAULT.stability_delta),
             stability_threshold=decoder.get("dynamic_multimask_stability_thresh", _DEFAULT.stability_threshold),
+            multimask_tracking=data.get("multimask_output_for_tracking", _DEFAULT.multimask_tracking),
         )
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise CheckpointError(f"config.json does not describe a SAM 2 network: {error}") from error
@@ -113,6 +114,7 @@ def config_to_transformers(config: Sam2Config) -> dict[str, Any]:
         },
         "num_maskmem": config.memory_frames,
         "max_object_pointers_in_encoder": config.max_pointers,
+        "multimask_output_for_tracking": config.multimask_tracking,
         "enable_occlusion_spatial_embedding": newer,
         "enable_temporal_pos_encoding_for_object_pointers": newer,
         "memory_attention_hidden_size": config.width,
