@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -87,7 +89,8 @@ def network_method(model: str, mode: str, device: str, variant: str = "") -> Met
     model, mode, device
         As for `CellTracker`.
     variant
-        Settings that differ from the default, such as ``"guard=off,neighbours=on"``; part of the method's name.
+        Settings of the tracker or of the network's configuration that differ from the default, such as
+        ``"guard=off,multimask_tracking=on"``; part of the method's name.
 
     Raises
     ------
@@ -104,17 +107,22 @@ def network_method(model: str, mode: str, device: str, variant: str = "") -> Met
     name = Path(model).stem if Path(model).is_file() else model
     probe = CellTracker(np.zeros((1, 32, 32), np.uint8), model=network, mode=mode, limits=(0, 1))  # type: ignore[arg-type]
 
-    settings = replace(probe.settings, **parse_variant(variant, probe.settings))
+    changed = parse_variant(variant, probe.settings, network.config)
+    own = {name: value for name, value in changed.items() if name in vars(probe.settings)}
+    settings = replace(probe.settings, **own)
+    network.config = replace(network.config, **{name: v for name, v in changed.items() if name not in own})
 
     def make(truth: Truth) -> TrackerLike:
         return CellTracker(truth.images, model=network, mode=mode, settings=settings)  # type: ignore[arg-type]
 
-    key = weights_hash(network)
+    # The same weights answer differently under another configuration.
+    told = json.dumps(network.config.to_dict(), sort_keys=True)
+    key = f"{weights_hash(network)} {hashlib.sha256(told.encode()).hexdigest()[:8]}"
     return Method(f"{name}, {variant}" if variant else name, probe.mode, f"{key} {variant}" if variant else key, make)
 
 
-def parse_variant(variant: str, settings: Any) -> dict[str, Any]:
-    """Read ``"name=value,name=value"`` as fields of the tracker's settings; on, off, numbers.
+def parse_variant(variant: str, *known: Any) -> dict[str, Any]:
+    """Read ``"name=value,name=value"`` as fields of the tracker's settings, or of whatever is known; on, off, numbers.
 
     Raises
     ------
@@ -124,9 +132,12 @@ def parse_variant(variant: str, settings: Any) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     for item in filter(None, (part.strip() for part in variant.split(","))):
         name, _, value = item.partition("=")
-        if not hasattr(settings, name):
-            raise ValueError(f"there is no setting {name!r}; there are {', '.join(vars(settings))}")
-        kind = type(getattr(settings, name))
+        owner = next((one for one in known if name in vars(one)), None)
+        if owner is None:
+            raise ValueError(
+                f"there is no setting {name!r}; there are {', '.join(n for one in known for n in vars(one))}"
+            )
+        kind = type(getattr(owner, name))
         if kind is bool:
             if value not in ("on", "off"):
                 raise ValueError(f"{name} is on or off, not {value!r}")

@@ -20,7 +20,7 @@ from napari_sam2.tracking.graphs import EAGER_CALLS, MOST_RECORDED, Call, Record
 from napari_sam2.tracking.sheets import WindowFeatures
 from tests.network.formula_weights import MINI_CELL, formula_model, mini_cell_model
 
-from .small import WINDOW, discs_movie, run, tracker_for
+from .small import SETTINGS, WINDOW, discs_movie, run, tracker_for
 
 TOKENS = 4
 SLOTS, POINTERS = 3, 4
@@ -132,6 +132,31 @@ def test_which_mask_answers_where_nobody_prompted_is_the_models_own(best_of_thre
     there = found.object_logits_n > 0
     assert there.any()
     torch.testing.assert_close(found.logits_nhw[there], output.logits_nmhw[torch.arange(6), expected][there])
+
+
+@pytest.mark.parametrize("best_of_three", [True, False])
+def test_which_mask_answers_a_single_click_is_the_models_own(
+    best_of_three: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = formula_model(replace(MINI_CELL, multimask_clicks=best_of_three, stability_threshold=0.0)).eval()
+    chosen: list[int] = []
+    select = Sam2.select
+
+    def note(self: Sam2, *given: Any) -> Any:
+        found = select(self, *given)
+        chosen.extend(found.index_n.tolist())
+        return found
+
+    monkeypatch.setattr(Sam2, "select", note)
+    movie = discs_movie(1, (128, 128))
+    for clicks, single in ((1, not best_of_three), (2, True)):
+        tracker = CellTracker(movie, model, cell_diameter=18.0, settings=SETTINGS, mode="windows")
+        tracker.add_click(cell=1, frame=0, yx=(60, 60))
+        for extra in range(1, clicks):
+            tracker.add_click(cell=1, frame=0, yx=(60 + extra, 63))
+        chosen.clear()
+        tracker.segment(0, [1])
+        assert chosen and (chosen[-1] == 0) is single
 
 
 def test_there_are_few_sizes() -> None:

@@ -118,10 +118,10 @@ def test_without_its_config_json_an_unknown_size_is_refused(
         load_model(tmp_path, "cpu")
 
 
-@pytest.mark.parametrize("best_of_three", [True, False])
+@pytest.mark.parametrize("best_of_three", [(True, True), (True, False), (False, False)])
 @pytest.mark.parametrize("name", HIERA)
-def test_configurations_there_and_back(name: str, best_of_three: bool) -> None:
-    config = replace(CONFIGS[name], multimask_tracking=best_of_three)
+def test_configurations_there_and_back(name: str, best_of_three: tuple[bool, bool]) -> None:
+    config = replace(CONFIGS[name], multimask_clicks=best_of_three[0], multimask_tracking=best_of_three[1])
     data = {"model_type": "sam2_video", **config_to_transformers(config)}
     assert config_from_transformers(json.loads(json.dumps(data))) == replace(config, name="from transformers")
 

@@ -95,9 +95,9 @@ class Sam2Config:
     stability_delta, stability_threshold
         The single mask gives way to the best of three when the ratio of its areas above ``+delta`` and ``-delta``
         falls below the threshold. A threshold of 0 always takes the single mask.
-    multimask_tracking
-        Whether the best of three masks answers on frames that nobody prompted, as published, or the single one. Three
-        are for prompts that mean more than one thing; what is remembered of a cell says which one was meant.
+    multimask_clicks, multimask_tracking
+        Whether the best of three masks answers a single click, and on frames that nobody prompted, as published, or
+        always the single one. Three are for prompts that mean several things; which is best the network must guess.
     """
 
     name: str = "sam2.1-tiny"
@@ -116,6 +116,7 @@ class Sam2Config:
     version: str = "2.1"
     stability_delta: float = 0.05
     stability_threshold: float = 0.98
+    multimask_clicks: bool = True
     multimask_tracking: bool = True
 
     def __post_init__(self) -> None:
@@ -190,6 +191,7 @@ CELL = Sam2Config(
     head_hidden=128,
     pointer_span=15.0,
     stability_threshold=0.0,
+    multimask_clicks=False,
     multimask_tracking=False,
 )
 

@@ -101,7 +101,7 @@ class Prompter:
                 positive = (labels > BACKGROUND).any(1)
                 raised = output.object_logits_n.clamp(min=PROMPTED_LOGIT)
                 output.object_logits_n = torch.where(positive, raised, output.object_logits_n)
-            chosen = self.model.select(output, count <= 1)
+            chosen = self.model.select(output, (count <= 1) & self.model.config.multimask_clicks)
             chosen.logits_nhw = self._heed(flip(chosen.logits_nhw, mirror), said, points, labels, size)
             masks.put(at, chosen)
             feedback[at] = chosen.logits_nhw.float().clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP)

@@ -116,7 +116,7 @@ class Trainee(nn.Module):
             weights,
         )
         collect(output, "first", losses, 1.0)
-        answer = self.model.select(decoded, single)
+        answer = self.model.select(decoded, single & self.model.config.multimask_clicks)
         output.row_logits = answer.logits_nhw
         if bool(batch.row_use_mask.any()):
             given = batch.row_use_mask.nonzero()[:, 0]
@@ -168,7 +168,7 @@ class Trainee(nn.Module):
                 again.logits_nmhw, again.iou_nm, again.object_logits_n, target, present, single, weights
             )
             collect(output, f"corrected_{turn + 1}" if turn else "corrected", losses, CORRECTED_SHARE ** (turn + 1))
-            better = self.model.select(again, single)
+            better = self.model.select(again, single & self.model.config.multimask_clicks)
             drawn = again.logits_nmhw[torch.arange(len(chosen), device=targets.device), better.index_n]
             with torch.autocast(raw.device.type, enabled=False):  # what is solved for there needs more digits
                 shown = hold_clicks(drawn.detach(), points, labels)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FOCUS = 2.0  # gamma of the focal loss (Lin et al. 2017)
-SINGLE_WEIGHT = 0.5  # of mask 0 where the best of masks 1..3 is the answer: it must stay ready for clear prompts
+SINGLE_WEIGHT = 1.0  # of mask 0 where the best of masks 1..3 is taught too
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def cell_losses(
     present_n : Tensor
         (N,) bool. An absent cell only teaches the object score.
     multimask_n : Tensor
-        (N,) bool: the answer is the best of masks 1..3; otherwise mask 0.
+        (N,) bool: the best of masks 1..3 is taught, and mask 0; otherwise mask 0 alone.
     """
     target = target_nhw[:, None].expand_as(logits_nmhw)
     mask_nm = weights.focal * balanced_focal(logits_nmhw, target, weights.tilt)
