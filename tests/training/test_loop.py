@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from napari_sam2.network.config import Sam2Config
 from napari_sam2.network.model import Sam2
@@ -214,6 +216,32 @@ def test_exports_repeat_byte_for_byte_and_load(tmp_path: Path) -> None:
     model.load_state_dict(state, strict=True)
     average = load_checkpoint(tmp_path / "run")["average"]
     assert torch.allclose(model.no_mem_embed, average["model.no_mem_embed"], atol=1e-3)
+
+
+def test_exports_can_be_mixed_with_others(tmp_path: Path) -> None:
+    for run, steps in (("first", 1), ("second", 3)):
+        trainer(tmp_path / run, steps).run(DiscSource(), DiscSource())
+        export_weights(tmp_path / run, tmp_path / f"{run}.safetensors")
+    files = {name: tmp_path / f"{name}.safetensors" for name in ("first", "second", "mixed")}
+    export_weights(tmp_path / "second", files["mixed"], other=files["first"], share=0.25)
+    first, second, mixed = (load_file(file) for file in files.values())
+    name = "no_mem_embed"
+    assert not torch.equal(first[name], second[name])
+    expected = (0.25 * first[name].float() + 0.75 * second[name].float()).half()
+    torch.testing.assert_close(mixed[name], expected, atol=1e-6, rtol=1e-3)
+    with safe_open(files["mixed"], "pt") as file:
+        record = json.loads(file.metadata()["training"])
+    assert record["steps"] == 3 and record["mixed_with"]["training"]["steps"] == 1
+    assert record["mixed_with"]["sha256"] == hashlib.sha256(files["first"].read_bytes()).hexdigest()
+    for share in (0.0, 1.0):  # nothing of the one, nothing of the other
+        export_weights(tmp_path / "second", files["mixed"], other=files["first"], share=share)
+        assert torch.equal(load_file(files["mixed"])[name], (second, first)[int(share)][name])
+    with pytest.raises(ValueError, match="must lie in 0..1"):
+        export_weights(tmp_path / "second", files["mixed"], other=files["first"], share=2)
+    strange = tmp_path / "strange.safetensors"
+    save_file({"weight": torch.zeros(2)}, strange)
+    with pytest.raises(ValueError, match="another network"):
+        export_weights(tmp_path / "second", files["mixed"], other=strange)
 
 
 def test_a_diverged_run_is_not_exported() -> None:

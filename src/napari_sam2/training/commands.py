@@ -62,6 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="write the averaged weights of a run as fp16 safetensors")
     export.add_argument("--run", type=Path, required=True, help="folder of the run, or a checkpoint")
     export.add_argument("--out", type=Path, required=True, help="file to write (.safetensors)")
+    export.add_argument("--mix", type=Path, help="exported weights to average with")
+    export.add_argument("--share", type=float, default=0.5, help="... and their share [%(default)s]")
     return parser
 
 
@@ -165,4 +167,4 @@ def _train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 def _export(options: argparse.Namespace) -> None:
     from napari_sam2.training.export_weights import export_weights
 
-    print(export_weights(options.run, options.out))
+    print(export_weights(options.run, options.out, options.mix, options.share))

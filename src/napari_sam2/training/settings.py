@@ -45,7 +45,7 @@ class TrainSettings:
     config: str = "cell"
     seed: int = 1
     plan: BatchPlan = field(default_factory=BatchPlan)
-    weights: LossWeights = field(default_factory=lambda: LossWeights(tilt=1.0))
+    weights: LossWeights = field(default_factory=lambda: LossWeights(tilt=0.8))
     ramp: int = 1000
     tilt_ramp: tuple[int, int] = (800, 2500)
     learning_rate: float = 8e-4

@@ -92,8 +92,8 @@ _CELL = ModelInfo(
     version="2.1",
     file="cell.safetensors",
     url=None,
-    bytes=13666492,
-    sha256="bca8ae47291a2a2e719a13598a32f6a25b35a6ae34cd5b7218098ee1e4478e78",
+    bytes=13669476,
+    sha256="6fd4e7902516400191bcd9e1aaaaa94138ad1a7f6db714ecbbedc23d514949f9",
     licence="BSD-3-Clause",
     description="Small network trained by this project on cells in time-lapse microscopy; comes with the package.",
 )
