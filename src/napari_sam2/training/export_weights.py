@@ -46,7 +46,8 @@ def export_weights(run: Path, out: Path, other: Path | None = None, share: float
     FileNotFoundError
         If there is no checkpoint.
     ValueError
-        If a weight does not fit half precision, the other weights are of another network, or the share is none.
+        If a weight does not fit half precision, the other weights are of another network, or the share lies
+        outside 0..1.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"the share of the other weights is {share:g}; it must lie in 0..1")

@@ -33,7 +33,7 @@ def config_from_transformers(data: Mapping[str, Any]) -> Sam2Config:
     trunk = vision.get("backbone_config") or {}
     decoder = data.get("mask_decoder_config") or {}
     prompts = data.get("prompt_encoder_config") or {}
-    multimask = data.get("multimask_output_in_sam", _DEFAULT.multimask_clicks)
+    multimask = bool(data.get("multimask_output_in_sam", _DEFAULT.multimask_clicks))
     try:
         heads = trunk.get("num_attention_heads_per_stage") or [trunk.get("num_attention_heads", _TINY.heads)]
         widths = trunk.get("embed_dim_per_stage") or [trunk.get("hidden_size", _TINY.width)]
@@ -62,7 +62,8 @@ def config_from_transformers(data: Mapping[str, Any]) -> Sam2Config:
             stability_delta=decoder.get("dynamic_multimask_stability_delta", _DEFAULT.stability_delta),
             stability_threshold=decoder.get("dynamic_multimask_stability_thresh", _DEFAULT.stability_threshold),
             multimask_clicks=multimask,
-            multimask_tracking=multimask and data.get("multimask_output_for_tracking", _DEFAULT.multimask_tracking),
+            multimask_tracking=multimask
+            and bool(data.get("multimask_output_for_tracking", _DEFAULT.multimask_tracking)),
         )
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise CheckpointError(f"config.json does not describe a SAM 2 network: {error}") from error
