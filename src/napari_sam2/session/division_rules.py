@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 LASTING = 3
 """Frames that two parts, or a new track, have to last."""
-SECOND_PART = 0.2
-"""Share of the mask that the smaller of two parts has at least."""
 NEAR = 1.2
 """Distance, in the mother's diameters, within which a daughter appears."""
 SHRINK = 0.85
@@ -84,7 +82,7 @@ class Tracks:
         return self.area.shape[1]
 
 
-def fit(before: float, one: float, other: float, off: float) -> float:
+def fit(before: float, one: float, other: float, off: float, most: float = TOGETHER[1]) -> float:
     """How well two cells fit as daughters of one, 0..1.
 
     Parameters
@@ -93,9 +91,11 @@ def fit(before: float, one: float, other: float, off: float) -> float:
         Areas of the mother and of the two.
     off
         Distance of the middle between the two from the mother's place, in her diameters.
+    most
+        Area of both together in mothers' areas at most.
     """
     together, balance = (one + other) / before, min(one, other) / max(one, other)
-    if not TOGETHER[0] <= together <= TOGETHER[1]:
+    if not TOGETHER[0] <= together <= most:
         return 0.0
     return float(np.exp(-((off / 0.5) ** 2)) * np.exp(-((np.log(together) / 0.6) ** 2)) * (0.4 + 0.6 * balance))
 
@@ -114,6 +114,8 @@ def sharing(tracks: Tracks) -> list[Proposal]:
             continue
         before, after = apart[max(0, frame - LASTING) : frame], apart[frame : frame + LASTING]
         certainty = float(np.clip((after.mean() - before.mean()) / CERTAIN_PARTING, 0, 1))
+        if certainty < LEAST:
+            continue
         frame = _gain(first + second, frame)
         one, other = tracks.cells[a], tracks.cells[b]
         reason = f"cells {one} and {other} share one cell's pixels before frame {frame}"
@@ -157,7 +159,8 @@ def _parting(apart: FloatFrames, both: npt.NDArray[np.bool_], known: npt.NDArray
     """
     one, two = (apart < ONE_BODY) & known, (apart >= ONE_BODY) & both
     frames = len(apart)
-    starts = np.flatnonzero(two[1:] & ~two[:-1]) + 1
+    # two that are two from the beginning have never been one, however close they come
+    starts = np.flatnonzero(two & ~np.concatenate(([False], two[:-1])))
     for t in starts[starts <= frames - LASTING].tolist():
         past = slice(max(0, t - LASTING), t)
         if two[t : t + LASTING].all():
@@ -253,20 +256,4 @@ def two_births(tracks: Tracks, began: list[tuple[int, int]]) -> list[Proposal]:
                 who, one, other = (tracks.cells[i] for i in (mother, a, b))
                 reason = f"cells {one} and {other} begin on frame {frame} where cell {who} was"
                 found.append(Proposal(who, frame, (one, other), certainty, reason))
-    return found
-
-
-def in_two(tracks: Tracks) -> list[Proposal]:
-    """Masks that fall into two parts and stay so."""
-    found: list[Proposal] = []
-    apart = tracks.second >= SECOND_PART
-    if tracks.frames <= LASTING:
-        return found
-    lasting = all_ahead(apart[:, 1:])
-    starts = lasting & ~apart[:, : lasting.shape[1]] & (tracks.area[:, : lasting.shape[1]] > 0)
-    for row, before in zip(*np.nonzero(starts), strict=True):
-        t, cell = int(before) + 1, tracks.cells[row]
-        balance = float(tracks.second[row, t : t + LASTING].mean()) / 0.5
-        reason = f"the mask of cell {cell} falls into two parts on frame {t}, and stays so"
-        found.append(Proposal(cell, t, (cell, cell), min(1.0, 0.4 + 0.6 * balance), reason))
     return found

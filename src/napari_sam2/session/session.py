@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_sam2.session import folder as files
 from napari_sam2.session.cells import Cell, Division, divisions
+from napari_sam2.session.division_parts import Parts
 from napari_sam2.session.divisions import Proposal, accept, find_divisions, reject
 from napari_sam2.session.document import Document
 from napari_sam2.session.encode import Said
@@ -77,6 +78,7 @@ class Session(History, Tracking, Verbs):
         self.changed: Signal[Changed] = Signal()
         self.stale_index = Stale(document)
         self.sisters = Sisters(self)
+        self.parts = Parts(self)
         self._owner = owner
         self._make_engine = make_engine
         self._close_movie = close_movie

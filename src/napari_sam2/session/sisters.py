@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.session.division_rules import LASTING, LEAST, NEAR, SECOND_PART, SHRINK, Tracks, fit
+from napari_sam2.session.division_parts import SECOND_PART
+from napari_sam2.session.division_rules import LASTING, LEAST, NEAR, SHRINK, Tracks, fit
 from napari_sam2.session.proposal import Proposal
 
 if TYPE_CHECKING:
