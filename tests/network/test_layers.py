@@ -180,3 +180,27 @@ def test_activations_are_put_in_place_only_without_gradients(layout: torch.memor
             got = ours(kept)
         torch.testing.assert_close(got, expected)
         assert got.data_ptr() == kept.data_ptr() and got.shape == x.shape
+
+
+def test_relu_of_every_bfloat16_number() -> None:
+    bits = torch.arange(-(1 << 15), 1 << 15, dtype=torch.int32).to(torch.int16)
+    numbers = bits.view(torch.bfloat16)
+    numbers = numbers[~numbers.isnan()]
+    expected = torch.relu(numbers)
+    with torch.inference_mode():
+        got = relu(numbers.clone().view(2, -1).t())  # of any layout
+    assert torch.equal(got.t().flatten(), expected)
+    assert not torch.signbit(got).any()
+
+
+def test_attention_where_some_rows_may_not_look_everywhere() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(6, 1, n, 8, generator=generator).bfloat16() for n in (40, 50, 50))
+    mask = torch.ones(6, 1, 1, 50, dtype=torch.bool)
+    mask[3, ..., 10:] = False
+    with torch.inference_mode():
+        got = attend(q, k, v, mask)
+        assert torch.equal(got[:3], attend(q[:3], k[:3], v[:3]))
+        assert torch.equal(got[3:4], attend(q[3:4], k[3:4], v[3:4], mask[3:4]))
+        alone = attend(q[3:4], k[3:4, :, :10].repeat(1, 1, 4, 1), v[3:4, :, :10].repeat(1, 1, 4, 1))
+    torch.testing.assert_close(got[3:4], alone, atol=0.03, rtol=0.03)

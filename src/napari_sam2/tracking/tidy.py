@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+from scipy import sparse
+from scipy.sparse import csgraph
 
 LabelImage = npt.NDArray[np.int32]
 IntArray = npt.NDArray[np.int64]
@@ -27,6 +30,10 @@ def tidy(labels: LabelImage, cells: Iterable[int]) -> None:
         (Y, X) label image; pixels of other cells are never changed.
     cells
         Cells to be tidied.
+
+    Notes
+    -----
+    Pieces and holes are found among runs of equal pixels along the rows, of which there are far fewer than pixels.
     """
     chosen = list(cells)
     mine = np.isin(labels, chosen)
@@ -35,81 +42,103 @@ def tidy(labels: LabelImage, cells: Iterable[int]) -> None:
         return
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     # One pixel more on each side, so that the outside is one piece of background.
-    part = np.pad(labels[box], 1)
-    pieces, n = _pieces(part)
-    first, length, piece = _runs(pieces)
-    size = np.bincount(piece, length, n + 1)
-    owner = np.zeros(n + 1, np.int64)
-    owner[piece] = part.reshape(-1)[first]
-    largest = _largest(owner, np.where(owner > 0, size, 0))
-    island = np.isin(owner, chosen) & (size < ISLAND_SHARE * largest)
-    dropped = island[piece]
-    part.reshape(-1)[_pixels(first[dropped], length[dropped])] = 0
-    _fill_holes(part, chosen)
-    labels[box] = part[1:-1, 1:-1]
+    runs = _Runs.of(np.pad(labels[box], 1))
+    dropped = _drop_islands(runs, chosen)
+    if dropped:
+        runs = _Runs.of(runs.image())  # what was an island is of one run with the background beside it
+    filled = _fill_holes(runs, chosen)
+    if dropped or filled:
+        labels[box] = runs.image()[1:-1, 1:-1]
 
 
-def _fill_holes(part: LabelImage, cells: list[int]) -> None:
-    """Fill small holes of some cells of a padded label image, in place."""
-    holes, n = ndimage.label(part == 0)
-    if n < 2:
-        return
-    first, length, number = _runs(holes)
-    inner = (number > 0) & (number != holes[0, 0])  # none of them lies at the edge, which is the outside
-    hole = np.repeat(number[inner], length[inner])
-    y, x = np.divmod(_pixels(first[inner], length[inner]), part.shape[1])
-    low, high = np.full(n + 1, np.iinfo(np.int64).max), np.zeros(n + 1, np.int64)
-    for beside in (part[y - 1, x], part[y + 1, x], part[y, x - 1], part[y, x + 1]):
-        touching = beside > 0
-        np.minimum.at(low, hole[touching], beside[touching])
-        np.maximum.at(high, hole[touching], beside[touching])
-    inside = (low == high) & np.isin(low, cells)
-    if not inside.any():
-        return
-    area = np.bincount(hole, minlength=n + 1)
-    fill = inside & (area <= HOLE_SHARE * _largest_of(low, part, inside))
-    at = fill[hole]
-    part[y[at], x[at]] = low[hole[at]]
+@dataclass
+class _Runs:
+    """Runs of equal labels along the rows of an image, and which of them lie above and below each other.
 
-
-def _pieces(part: LabelImage) -> tuple[npt.NDArray[np.int64], int]:
-    """Number the connected pieces (4-neighbours) of equal label; background is 0."""
-    from skimage.measure import label
-
-    pieces = label(part, background=0, connectivity=1)
-    return pieces, int(pieces.max(initial=0))
-
-
-def _runs(numbers: npt.NDArray[np.integer]) -> tuple[IntArray, IntArray, IntArray]:
-    """Runs of equal numbers along the rows of a picture: first flat index, length, and number of each.
-
-    There are far fewer of them than of pixels. A run may go on in the next row.
+    Parameters
+    ----------
+    shape
+        Of the image.
+    label, length
+        (R,) of each run, row by row.
+    above, below
+        (P,) pairs of runs that share a part of their border; a pair may stand there twice.
     """
-    flat = numbers.reshape(-1)
-    first = np.flatnonzero(np.concatenate(([True], flat[1:] != flat[:-1])))
-    return first, np.diff(first, append=len(flat)), flat[first].astype(np.int64)
+
+    shape: tuple[int, ...]
+    label: LabelImage
+    length: IntArray
+    above: IntArray
+    below: IntArray
+
+    @classmethod
+    def of(cls, image: LabelImage) -> _Runs:
+        flat, width = image.reshape(-1), image.shape[1]
+        begins = np.empty(len(flat), bool)
+        np.not_equal(flat[1:], flat[:-1], out=begins[1:])
+        begins[::width] = True
+        first = np.flatnonzero(begins)
+        number = np.arange(len(first))
+        # Two runs share a border from where the later one of them begins.
+        lower, upper = np.searchsorted(first, width), np.searchsorted(first, len(flat) - width)
+        above = np.searchsorted(first, first[lower:] - width, "right") - 1
+        below = np.searchsorted(first, first[:upper] + width, "right") - 1
+        pairs = np.concatenate((above, number[:upper])), np.concatenate((number[lower:], below))
+        return cls(image.shape, flat[first], np.diff(first, append=len(flat)), *pairs)
+
+    def pieces(self) -> tuple[int, IntArray]:
+        """Number of connected pieces (4-neighbours) of equal label, and the piece of each run (R,)."""
+        equal = self.label[self.above] == self.label[self.below]
+        pairs = self.above[equal], self.below[equal]
+        graph = sparse.coo_array((np.ones(len(pairs[0]), np.int8), pairs), shape=(len(self.label),) * 2)
+        n, piece = csgraph.connected_components(graph, directed=False)
+        return int(n), piece.astype(np.int64)
+
+    def image(self) -> LabelImage:
+        """The image that the runs make."""
+        return np.repeat(self.label, self.length).reshape(self.shape)
 
 
-def _pixels(first: IntArray, length: IntArray) -> IntArray:
-    """Flat indices of all pixels of some runs."""
-    before = np.cumsum(length) - length
-    return np.repeat(first - before, length) + np.arange(length.sum())
+def _drop_islands(runs: _Runs, cells: list[int]) -> bool:
+    """Make background of small pieces of some cells; returns whether there were any."""
+    n, piece = runs.pieces()
+    size = np.bincount(piece, runs.length, n)
+    owner = np.zeros(n, np.int64)
+    owner[piece] = runs.label
+    largest = _largest(owner, size)
+    island = np.isin(owner, cells) & (owner > 0) & (size < ISLAND_SHARE * largest)
+    runs.label[island[piece]] = 0
+    return bool(island.any())
 
 
-def _largest(owner: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _fill_holes(runs: _Runs, cells: list[int]) -> bool:
+    """Give small holes to the cells around them, where that is one of some cells; returns whether there were any."""
+    n, piece = runs.pieces()
+    empty = runs.label == 0
+    hole = empty & (piece != piece[0])  # the first run lies at the edge, which is the outside
+    if not hole.any():
+        return False
+    # No hole reaches to the edge, so a run within one has neighbours on both sides.
+    within = np.flatnonzero(hole)
+    up, down = hole[runs.below] & ~empty[runs.above], hole[runs.above] & ~empty[runs.below]
+    around = np.concatenate((within - 1, within + 1, runs.above[up], runs.below[down]))
+    holes = piece[np.concatenate((within, within, runs.below[up], runs.above[down]))]
+    low, high = np.full(n, np.iinfo(np.int64).max), np.zeros(n, np.int64)
+    np.minimum.at(low, holes, runs.label[around])
+    np.maximum.at(high, holes, runs.label[around])
+    inside = (low == high) & np.isin(low, cells)
+    area = np.bincount(piece, runs.length, n)
+    owners, group = np.unique(runs.label, return_inverse=True)
+    owned = np.bincount(group, runs.length)
+    inside &= area <= HOLE_SHARE * owned[np.searchsorted(owners, np.where(inside, low, 0))]
+    filled = hole & inside[piece]
+    runs.label[filled] = low[piece[filled]]
+    return bool(filled.any())
+
+
+def _largest(owner: IntArray, size: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """For each piece the size of the largest piece of the same owner."""
     _, group = np.unique(owner, return_inverse=True)
-    best = np.zeros(group.max(initial=0) + 1, np.int64)
+    best = np.zeros(group.max(initial=0) + 1)
     np.maximum.at(best, group, size)
     return best[group]
-
-
-def _largest_of(low: npt.NDArray[np.int64], part: LabelImage, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Area of the cell around each hole."""
-    out = np.zeros(len(low), np.int64)
-    if int(part.max()) < part.size:  # counting is many times faster than sorting, unless numbers are enormous
-        out[inside] = np.bincount(part.reshape(-1))[low[inside]]
-    else:
-        cells, counts = np.unique(part, return_counts=True)
-        out[inside] = counts[np.searchsorted(cells, low[inside])]
-    return out
