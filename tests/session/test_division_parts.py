@@ -40,6 +40,13 @@ def test_two_daughters_under_one_mask_are_proposed(session: Session) -> None:
     assert "falls into two parts on frame 5" in proposal.reason
 
 
+def test_a_mother_rounds_up_before_she_divides(session: Session) -> None:
+    labels = movie(daughters)
+    labels[BORN - 3 : BORN] = disc(20, 24, 4)
+    session.take_over(labels)
+    assert [p.frame for p in session.proposals()] == [BORN]
+
+
 def scrap(t: int) -> Mask:
     return mother() | disc(20, 36, 3)
 

@@ -63,21 +63,20 @@ def _follows(proposal: Proposal, parted: list[Proposal]) -> bool:
     return any(proposal.mother == p.mother and proposal.frame > p.frame for p in parted)
 
 
-def accept(session: Session, proposal: Proposal, track: bool) -> list[int]:
+def accept(session: Session, proposal: Proposal, track: bool, force: bool = False) -> list[int]:
     """Make a proposed division, as one step; returns the daughters."""
     mother, frame = proposal.mother, proposal.frame
     if mother is None:
-        return session.divide(None, frame, proposal.daughters, track=track)
+        return session.divide(None, frame, proposal.daughters, track=track, force=force)
+    daughters: list[Any] = [cell for cell in proposal.daughters if cell != mother]
     with session.step():
         if proposal.place is not None:
-            return session.divide(mother, frame, [session.cut(mother, frame), proposal.place], track=track)
-        if proposal.daughters == (mother, mother):
-            parts = _two_parts(session.labels.read(frame) == mother)
-            return session.divide(mother, frame, parts, track=track)
-        if mother not in proposal.daughters:
-            return session.divide(mother, frame, proposal.daughters, track=track)
-        own = session.cut(mother, frame)
-        return session.divide(mother, frame, [own, *[d for d in proposal.daughters if d != mother]], track=track)
+            daughters = [session.cut(mother, frame, force=force), proposal.place]
+        elif not daughters:
+            daughters = _two_parts(session.labels.read(frame) == mother)
+        elif mother in proposal.daughters:
+            daughters = [session.cut(mother, frame, force=force), *daughters]
+        return session.divide(mother, frame, daughters, track=track, force=force)
 
 
 def _two_parts(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:

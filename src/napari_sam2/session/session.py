@@ -165,9 +165,9 @@ class Session(History, Tracking, Verbs):
         """Divisions that the tracks suggest, most certain first; to be accepted with `accept`, or rejected."""
         return find_divisions(self)
 
-    def accept(self, proposal: Proposal, *, track: bool = True) -> list[int]:
-        """Make a proposed division; returns the daughters."""
-        return accept(self, proposal, track)
+    def accept(self, proposal: Proposal, *, track: bool = True, force: bool = False) -> list[int]:
+        """Make a proposed division; returns the daughters. With `force` as in `divide`."""
+        return accept(self, proposal, track, force)
 
     def reject(self, proposal: Proposal) -> None:
         """Not propose a division again."""

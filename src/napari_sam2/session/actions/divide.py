@@ -24,6 +24,7 @@ from napari_sam2.session.actions.common import (
 from napari_sam2.session.cells import daughters as daughters_of
 from napari_sam2.session.cells import descends
 from napari_sam2.session.change import Change
+from napari_sam2.session.division_rules import LASTING, ONE_BODY
 from napari_sam2.session.document import now
 from napari_sam2.session.encode import Said, mask_to_json, prompts_digest
 from napari_sam2.session.errors import Refused
@@ -61,7 +62,7 @@ def divide(
     ids
         Numbers for the new cells among them (and for the new mother, first); new ones when None.
     force
-        Also where something is locked.
+        Also where something is locked, where the mother has daughters, and for daughters that are other cells before.
     """
     document = session.document
     document.check_frame(frame)
@@ -76,6 +77,8 @@ def divide(
         raise Refused("say which cell divides")
     if mother is not None:
         _check_mother(session, mother, frame, there, force)
+        if not force:
+            _check_daughters(session, mother, frame, there)
     refuse_locked(document, [mother] if mother is not None else [], frame, document.frames, force)
     refuse_locked(document, there, 0, frame, force)
     fresh = list(ids or [])
@@ -114,6 +117,38 @@ def _check_mother(session: Session, mother: int, frame: int, there: list[int], f
     for cell in there:
         if descends(document.cells, mother, cell):
             raise Refused(f"cell {cell} is an ancestor of cell {mother}")
+
+
+def _check_daughters(session: Session, mother: int, frame: int, there: list[int]) -> None:
+    """Refuse cells that were there long before, beside the mother: they would lose what they were."""
+    document = session.document
+    for cell in there:
+        if beside_before(session, mother, cell, frame):
+            first = int(np.flatnonzero(area(document, cell))[0])
+            raise Refused(
+                f"cell {cell} is there from frame {first} on, away from cell {mother}: as her daughter it would lose "
+                f"its track before frame {frame}. If it is another cell, choose the daughters again; if its track went "
+                f"over to a daughter, cut cell {cell} on frame {frame} first, and choose the later part",
+                can_force=True,
+            )
+
+
+def beside_before(session: Session, mother: int, cell: int, frame: int) -> bool:
+    """Whether a cell is there on all of the last frames before one, and lies apart from another.
+
+    A daughter that was followed back beyond her birth lies upon her mother there; one that is not there on one of them
+    begins about then.
+    """
+    document = session.document
+    rows = document.table.block([document.cells[mother].row, document.cells[cell].row], 0, frame)
+    hers, own = rows[0], rows[1, max(0, frame - LASTING) :]
+    seen = np.flatnonzero(hers["area"] > 0)
+    if not seen.size or not own.size or not (own["area"] > 0).all():
+        return False
+    last = hers[seen[-1]]
+    away = np.hypot(own["y"].astype(float) - float(last["y"]), own["x"].astype(float) - float(last["x"]))
+    body = 2 * np.sqrt((own["area"] + float(last["area"])) / np.pi)
+    return bool((away >= ONE_BODY * body).all())
 
 
 def _end_mother(session: Session, change: Change, mother: int, frame: int) -> None:
