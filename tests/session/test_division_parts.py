@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from stub import FRAMES, disc, measured
 
-from napari_sam2.session import Session
+from napari_sam2.session import Proposal, Session
 from napari_sam2.session.division_parts import AFTERWARDS, Two, like_daughters, two_parts
+from napari_sam2.session.errors import Refused
 
 Mask = np.ndarray
 BORN = 5
@@ -42,7 +43,7 @@ def test_two_daughters_under_one_mask_are_proposed(session: Session) -> None:
 
 def test_a_mother_rounds_up_before_she_divides(session: Session) -> None:
     labels = movie(daughters)
-    labels[BORN - 3 : BORN] = disc(20, 24, 4)
+    labels[BORN - 2 : BORN] = disc(20, 24, 4)
     session.take_over(labels)
     assert [p.frame for p in session.proposals()] == [BORN]
 
@@ -193,3 +194,23 @@ def test_daughters_are_as_large_as_cells() -> None:
     assert like_daughters(pair(150, 30), 300, (20, 24)) == 0
     assert like_daughters(pair(400, 390), 300, (20, 24)) == 0
     assert like_daughters(pair(150, 140), 300, (20, 40)) < 0.2
+
+
+def test_another_cell_is_no_daughter_unless_forced(session: Session) -> None:
+    labels = movie(lambda t: disc(20, 17, 5))
+    labels[:, disc(8, 40, 4)] = 2
+    session.take_over(labels)
+    with pytest.raises(Refused, match=r"cell 2 is there from frame 0 on, away from cell 1.*lose its track") as refused:
+        session.accept(Proposal(1, BORN, (1, 2), 1.0, ""), track=False)
+    assert refused.value.can_force and np.array_equal(session.labels[:], labels) and set(session.cells) == {1, 2}
+    born = session.accept(Proposal(1, BORN, (1, 2), 1.0, ""), track=False, force=True)
+    assert 2 in born and session.lineage()[0].daughters == tuple(sorted(born))
+
+
+def test_a_daughter_that_was_followed_back_onto_her_mother_is_one(session: Session) -> None:
+    labels = movie(lambda t: disc(20, 17, 5))
+    labels[:BORN, disc(20, 27, 3)] = 2
+    labels[BORN:, disc(20, 31, 5)] = 2
+    session.take_over(labels)
+    own, other = session.accept(Proposal(1, BORN, (1, 2), 1.0, ""), track=False)
+    assert other == 2 and not (session.labels[:BORN] == 2).any()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from stub import disc
 from views import fill
 
-from napari_sam2.widgets import keys
+from napari_sam2.widgets import cell_commands, keys
 from napari_sam2.widgets.cell_actions import ACTIONS, CHECKS, STATES, Chosen
 from napari_sam2.widgets.cell_checks import nearest_frame, stretch
+from napari_sam2.widgets.cell_commands import cell_under_mouse
 from napari_sam2.widgets.cell_menu import key_for
 from napari_sam2.widgets.desk import Desk
 
@@ -132,3 +134,59 @@ def test_the_nearest_frame_that_shows_a_cell(full: Desk) -> None:
     assert nearest_frame(session, cell, 9) == 3
     full.act("paint", cell, 9, disc(35, 5, 2))
     assert nearest_frame(session, cell, 9) == 9
+
+
+def with_neighbour(desk: Desk, in_two: bool) -> None:
+    """Cell 1 divides on frame 5, and her mask is on both daughters or on one; cell 2 is far away, on all frames."""
+    labels = np.zeros(desk.session.labels.shape, np.int32)
+    for t in range(desk.session.n_frames):
+        labels[t, disc(10, 12, 5) if t < 5 else disc(6, 12, 3)] = 1
+        if t >= 5 and in_two:
+            labels[t, disc(15, 12, 3)] = 1
+        labels[t, disc(30, 36, 4)] = 2
+    desk.session.take_over(labels)
+    desk.select(1)
+    desk.show_frame(5)
+    desk.viewer.cursor.position = (5, 30, 36)  # the mouse rests where cell 2 was chosen
+    assert cell_under_mouse(desk) == 2
+
+
+def test_a_far_cell_under_the_mouse_is_no_daughter_of_a_mother_in_two_parts(desk: Desk) -> None:
+    with_neighbour(desk, in_two=True)
+    before = desk.session.labels[:]
+    desk.confirm = lambda text: pytest.fail(text)
+    cell_commands.divide(desk)
+    (division,) = desk.session.lineage()
+    assert division.mother == 1 and division.frame == 5 and 2 not in division.daughters
+    assert ((desk.session.labels[:] == 2) == (before == 2)).all()
+    assert np.isin(desk.session.labels[5][before[5] == 1], division.daughters).all()
+
+
+def test_the_user_is_asked_before_a_far_cell_becomes_a_daughter(desk: Desk) -> None:
+    with_neighbour(desk, in_two=False)
+    before, steps, asked = desk.session.labels[:], len(desk.session.document.done), []
+    desk.confirm = lambda text: bool(asked.append(text))
+    cell_commands.divide(desk)
+    assert len(asked) == 1 and "cell 2 is there from frame 0 on, away from cell 1" in asked[0]
+    assert "cut cell 2 on frame 5 first" in asked[0]
+    assert (desk.session.labels[:] == before).all() and not desk.session.lineage()
+    assert len(desk.session.document.done) == steps
+    assert run(desk, "divide", 5, 1, 2) is None and len(asked) == 2  # by the menu, too
+    desk.confirm = lambda text: True
+    cell_commands.divide(desk)
+    (division,) = desk.session.lineage()
+    assert division.mother == 1 and 2 in division.daughters and not (desk.session.labels[4] == 2).any()
+    desk.undo()
+    assert (desk.session.labels[:] == before).all()
+
+
+def test_a_daughter_under_the_mouse_is_taken_without_a_question(desk: Desk) -> None:
+    with_neighbour(desk, in_two=False)
+    desk.confirm = lambda text: pytest.fail(text)
+    cell = desk.session.paint(None, 5, disc(15, 12, 3))
+    desk.session.paint(cell, 4, disc(12, 12, 2))  # she was followed back onto her mother
+    desk.select(1)
+    desk.viewer.cursor.position = (5, 15, 12)
+    cell_commands.divide(desk)
+    (division,) = desk.session.lineage()
+    assert division.mother == 1 and cell in division.daughters and division.frame == 5

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from napari_sam2.session.actions.divide import beside_before
 from napari_sam2.widgets import notify
 from napari_sam2.widgets.cell_actions import ACTIONS
-from napari_sam2.widgets.cell_checks import Chosen
+from napari_sam2.widgets.cell_checks import Chosen, in_parts
 
 if TYPE_CHECKING:
     from napari_sam2.session import Session
@@ -103,9 +104,17 @@ def lock(desk: Desk) -> None:
 
 
 def divide(desk: Desk) -> None:
-    """Have the current cell divide; the cell under the mouse, if there is another, is one daughter."""
-    other = cell_under_mouse(desk)
-    _on_cells(desk, "divide", partner=other is not None and other != desk.current)
+    """Have the current cell divide; the cell under the mouse, if there is another, is one daughter.
+
+    Where the mother's own mask is in two parts, these are the daughters, and the mouse may rest on whatever was there
+    beside her before. Otherwise the user is asked about such a cell.
+    """
+    session, mother, other = desk.session, desk.current, cell_under_mouse(desk)
+    partner = other is not None and other != mother
+    if partner and session is not None and mother in session.cells:
+        assert mother is not None and other is not None
+        partner = not (beside_before(session, mother, other, desk.frame) and in_parts(session, mother, desk.frame))
+    _on_cells(desk, "divide", partner=partner)
 
 
 def merge(desk: Desk) -> None:
