@@ -32,6 +32,7 @@ class _Engine:
     shape: tuple[int, int] = (2000, 2000)
     surest_at: float = TARGET
     spread: float = 1.5
+    part: float = PART
     scales: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -43,7 +44,7 @@ class _Engine:
         self.scales.append(scale)
         shown = self.diameter * scale
         off = abs(math.log2(shown / self.surest_at)) / self.spread
-        area = math.pi / 4 * (PART if shown > 1.6 * TARGET else shown) ** 2
+        area = math.pi / 4 * (self.part if shown > 1.6 * TARGET else shown) ** 2
         surety = torch.full((len(prompts),), math.exp(-off * off))
         return SimpleNamespace(areas=lambda: np.full(len(prompts), area), iou_n=surety)
 
@@ -84,8 +85,13 @@ def test_where_the_network_is_surest_elsewhere_the_size_is_near_that() -> None:
 
 def test_a_frame_is_never_taken_for_a_cell() -> None:
     engine = _Engine(31.0, shape=(256, 300), surest_at=1.0)  # a network that likes the coarsest scale best
-    assert _found(engine) <= LARGEST_SHARE * 256
+    assert _found(engine) <= LARGEST_SHARE * 256 * LEEWAY
     assert min(engine.scales) >= TARGET / (LARGEST_SHARE * 256) * 0.9
+
+
+def test_a_cell_as_large_as_the_frame_is_measured_at_the_coarsest_scale_there_is() -> None:
+    engine = _Engine(150.0, shape=(190, 190), part=150.0)
+    assert _found(engine) == pytest.approx(150.0, rel=0.02)
 
 
 def test_masks_that_are_all_empty_say_nothing() -> None:

@@ -21,7 +21,7 @@ FIRST_STEP, LAST_STEP = 1.0, 0.5
 WORTH = 0.02
 #: Cells at whose scale the network looks are not larger than this share of the frame's shorter side: a frame that is
 #: hardly larger than a cell is taken for one.
-LARGEST_SHARE = 0.5
+LARGEST_SHARE = 0.75
 #: The cells may be measured so much larger or smaller than the diameter at whose scale the network is surest, no more.
 LEEWAY = 1.2
 #: What a prompt may say of a cell at least and at most, in pixels, where the network's masks are of no use.
@@ -68,8 +68,8 @@ def diameter_from_clicks(engine: Engine, book: PromptBook, geometry_for: Callabl
     chosen = [cells[i] for i in np.unique(np.linspace(0, len(cells) - 1, SAMPLED_CLICKS).astype(int))]
     prompts = [first_click(book[cell, frame]) for cell in chosen]
     middle = engine.settings.target_diameter  # octaves are counted from the frame as it is
-    half = LARGEST_SHARE * min(engine.features.movie.frame_shape)
-    lowest, highest = math.log2(SMALLEST / middle), max(0.0, math.log2(min(LARGEST, half) / middle))
+    largest = min(LARGEST, LARGEST_SHARE * min(engine.features.movie.frame_shape))
+    lowest, highest = math.log2(SMALLEST / middle), max(0.0, math.log2(largest / middle))
     looks: dict[float, _Look] = {}
     at_geometry: dict[Geometry, _Look] = {}
 
@@ -93,7 +93,10 @@ def diameter_from_clicks(engine: Engine, book: PromptBook, geometry_for: Callabl
             best = surest
     belonging = middle * 2.0 ** (best + _vertex(looks, best))
     measured = looks[best].diameter or belonging
-    return float(np.clip(np.clip(measured, belonging / LEEWAY, belonging * LEEWAY), SMALLEST, LARGEST))
+    # Where no coarser or finer scale was looked at, nothing speaks against larger or smaller cells.
+    low = belonging / LEEWAY if best - LAST_STEP in looks else SMALLEST
+    high = belonging * LEEWAY if best + LAST_STEP in looks else LARGEST
+    return float(np.clip(np.clip(measured, low, high), SMALLEST, LARGEST))
 
 
 @dataclass(frozen=True)
