@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QPoint, Qt
@@ -15,9 +15,14 @@ from qtpy.QtWidgets import QAbstractButton, QTabWidget, QWidget
 from tests.widgets import real_window as window
 from tools.album import Album
 
+if TYPE_CHECKING:
+    from napari_sam2.widgets.review_items import Item
+
 SAMPLE = "nuclei"
 CELLS = 12
 """So many are clicked on the first frame."""
+MOTHERS = 4
+"""So many of them divide: which of the divisions are noticed depends on the weights."""
 PATIENCE = 600.0
 """Seconds that anything may take at most; a slow computer is no reason for a wrong picture."""
 Place = tuple[int, float, float]
@@ -165,6 +170,21 @@ class Story:
         births = [(first[d[0]], m, sorted(d)) for m, d in found.items() if len(d) == 2 and first.get(m, 1) == 0]
         return sorted(births)
 
+    def proposed(self, items: Sequence[Item]) -> tuple[Item, int] | None:
+        """The first proposed division that is a true one, and the first frame of its daughters; None for none."""
+        labels = self.desk.session.labels
+        for item in items:
+            for born, mother, daughters in self.families():
+                if item.proposal is None or abs(item.frame - born) > 1:
+                    continue
+                early, late = min(item.frame, born) - 1, max(item.frame, born)
+                own = labels.read(early) == item.cell
+                later = np.isin(labels.read(late), item.proposal.daughters)
+                there = [(later & (self.truth.labels[late] == d)).any() for d in daughters]
+                if (own & (self.truth.labels[early] == mother)).sum() > 0.5 * own.sum() and all(there):
+                    return item, born
+        return None
+
     def chosen(self, needed: list[int]) -> list[int]:
         """Cells of frame 0 to click on: those needed, and the largest that stay to the end, away from the border."""
         labels = self.truth.labels
@@ -196,8 +216,8 @@ def tell(album: Album, size: tuple[int, int]) -> None:
 
 def _tell(story: Story) -> None:
     key, shift, alt = Qt.Key, window.SHIFT, window.ALT
-    born, mother, _ = next(f for f in story.families() if f[0] >= 5)
-    cells = story.chosen([mother])
+    mothers = [mother for born, mother, _ in story.families() if born >= 5][:MOTHERS]
+    cells = story.chosen(mothers)
     album, desk, last = story.album, story.desk, story.image.data.shape[0] - 1
 
     story.show_frame(0)
@@ -216,7 +236,7 @@ def _tell(story: Story) -> None:
     story.quiet()
 
     # a correction: a click on the mask chooses the cell, one more says what belongs to it, one what does not
-    wrong, frame = cells[1], last - 5
+    wrong, frame = cells[len(mothers)], last - 5
     _, y, x = story.inside(wrong, frame)
     radius = float(np.sqrt((story.truth.labels[frame] == wrong).sum() / np.pi))
     story.click((frame, y, x))
@@ -228,21 +248,14 @@ def _tell(story: Story) -> None:
     story.key(key.Key_G)
     story.quiet()
 
-    # the review list begins with the division, which is accepted
-    review: Any = story.tab("Review")
-    story.until(lambda: not review.queue.busy and review.model.rowCount() > 0, "the suspects are found")
-    story.key(key.Key_J)
-    story.wait(1.0)
-    story.picture("review")
-    story.key(key.Key_Y, shift)
-    story.quiet()
+    born = _review(story, mothers)
     story.key(key.Key_G)
     story.quiet()
 
     lineage: Any = story.tab("Lineage")
     story.fit()
     story.show_frame(born + 2)
-    desk.select(next(iter(desk.session.lineage())).mother)
+    desk.select(desk.session.lineage()[0].mother)
     story.picture("lineage")
     story.press(lineage.tracks)
     story.until(lambda: any(layer._type_string == "tracks" for layer in story.viewer.layers), "the tails are drawn")
@@ -255,3 +268,32 @@ def _tell(story: Story) -> None:
         story.key(key.Key_H)
         story.over("help")
         story.key(key.Key_H)
+
+
+def _review(story: Story, mothers: list[int]) -> int:
+    """A division in the review list is looked at, and accepted; returns the first frame of the daughters."""
+    review: Any = story.tab("Review")
+    story.until(lambda: not review.queue.busy and review.model.rowCount() > 0, "the suspects are found")
+    story.key(Qt.Key.Key_J)
+    found = story.proposed(review.queue.items)
+    if found is not None:
+        if review.queue.at != found[0]:
+            row = review.model.index(review.model.row_of(found[0]), 0)
+            review.list.scrollTo(row)
+            at = review.list.visualRect(row).center()
+            QTest.mouseClick(review.list.viewport(), Qt.MouseButton.LeftButton, pos=at)
+            story.clicks += 1
+        story.wait(1.0)
+        story.picture("review")
+        story.key(Qt.Key.Key_Y, window.SHIFT)
+        story.quiet()
+        return found[1]
+    print("no true division is proposed: one is told by hand, and the picture of the review list shows a suspect")
+    story.wait(1.0)
+    story.picture("review")
+    born, mother, daughters = next(f for f in story.families() if f[1] in mothers)
+    _, y, x = story.inside(mother, born - 1)
+    cell = int(story.desk.session.labels.read(born - 1)[round(y), round(x)])
+    story.desk.act("divide", cell, born, [story.inside(d, born)[1:] for d in daughters], track=True)
+    story.quiet()
+    return born
