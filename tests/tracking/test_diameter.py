@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2.tracking.diameter import LARGEST_SHARE, LEEWAY, SMALLEST, diameter_from_clicks
+from napari_sam2.tracking.diameter import LARGEST_SHARE, LEEWAY_ABOVE, LEEWAY_BELOW, SMALLEST, diameter_from_clicks
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.prompts import PromptBook
 from napari_sam2.training.synthetic import make_movie
@@ -80,12 +80,12 @@ def test_a_part_that_looks_like_a_cell_is_not_taken_for_one() -> None:
 
 def test_where_the_network_is_surest_elsewhere_the_size_is_near_that() -> None:
     thin = _Engine(20.0, surest_at=28.0)  # as spindles, which look best at half the scale of their area
-    assert _found(thin) == pytest.approx(40.0 / LEEWAY, rel=0.08)
+    assert _found(thin) == pytest.approx(40.0 / LEEWAY_BELOW, rel=0.08)
 
 
 def test_a_frame_is_never_taken_for_a_cell() -> None:
     engine = _Engine(31.0, shape=(256, 300), surest_at=1.0)  # a network that likes the coarsest scale best
-    assert _found(engine) <= LARGEST_SHARE * 256 * LEEWAY
+    assert _found(engine) <= LARGEST_SHARE * 256 * LEEWAY_ABOVE
     assert min(engine.scales) >= TARGET / (LARGEST_SHARE * 256) * 0.9
 
 

@@ -22,8 +22,9 @@ WORTH = 0.02
 #: Cells at whose scale the network looks are not larger than this share of the frame's shorter side: a frame that is
 #: hardly larger than a cell is taken for one.
 LARGEST_SHARE = 0.75
-#: The cells may be measured so much larger or smaller than the diameter at whose scale the network is surest, no more.
-LEEWAY = 1.2
+#: The cells may be measured so much smaller or larger than the diameter at whose scale the network is surest, no more.
+#: Less is dangerous: where cells are shown too large, parts of them are drawn.
+LEEWAY_BELOW, LEEWAY_ABOVE = 1.2, 1.4
 #: What a prompt may say of a cell at least and at most, in pixels, where the network's masks are of no use.
 SMALLEST, LARGEST = 4.0, 1000.0
 
@@ -53,7 +54,7 @@ def diameter_from_clicks(engine: Engine, book: PromptBook, geometry_for: Callabl
     Returns
     -------
     float
-        What is measured at the surest scale, kept within `LEEWAY` of the diameter that belongs to this scale.
+        What is measured at the surest scale, kept near the diameter that belongs to this scale.
 
     Raises
     ------
@@ -94,8 +95,8 @@ def diameter_from_clicks(engine: Engine, book: PromptBook, geometry_for: Callabl
     belonging = middle * 2.0 ** (best + _vertex(looks, best))
     measured = looks[best].diameter or belonging
     # Where no coarser or finer scale was looked at, nothing speaks against larger or smaller cells.
-    low = belonging / LEEWAY if best - LAST_STEP in looks else SMALLEST
-    high = belonging * LEEWAY if best + LAST_STEP in looks else LARGEST
+    low = belonging / LEEWAY_BELOW if best - LAST_STEP in looks else SMALLEST
+    high = belonging * LEEWAY_ABOVE if best + LAST_STEP in looks else LARGEST
     return float(np.clip(np.clip(measured, low, high), SMALLEST, LARGEST))
 
 
