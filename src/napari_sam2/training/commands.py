@@ -47,7 +47,12 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         help="own data: a Cell Tracking Challenge folder, or name.tif with name_labels.tif; may be given again",
     )
-    train.add_argument("--start-from", help="weights to start from: a model's name, a weights file, or a run's folder")
+    train.add_argument(
+        "--start-from",
+        action="append",
+        default=[],
+        help="weights to start from: a model's name, a weights file, or a run's folder; several are averaged",
+    )
     train.add_argument("--device", default="cpu")
     train.add_argument("--workers", type=int, default=1, help="data workers; many on a machine with a GPU")
     train.add_argument("--threads", type=int, default=0, help="torch threads of the trainer")

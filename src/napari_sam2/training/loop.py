@@ -23,6 +23,7 @@ from napari_sam2.training.forward import Trainee
 from napari_sam2.training.loader import BatchData, load_batches
 from napari_sam2.training.schedule import AveragedWeights, learning_rate_factor
 from napari_sam2.training.settings import TrainSettings
+from napari_sam2.training.starting import NETWORK
 from napari_sam2.training.step import StepOutput
 from napari_sam2.training.validation import Validation
 
@@ -89,7 +90,8 @@ class Trainer:
     config : Sam2Config, optional
         Network; that of ``settings.config`` when not given.
     weights : dict, optional
-        State dict to start from (fine-tuning, warm restart); ignored on resuming.
+        Weights to start from (fine-tuning, warm restart), named as `starting_weights` names them: all of the network's,
+        and of the heads that only training has those that are known. Ignored on resuming.
     """
 
     def __init__(
@@ -115,9 +117,9 @@ class Trainer:
             )
         torch.manual_seed(self.settings.seed)
         model = Sam2(self.config)
-        if weights is not None and saved is None:
-            model.load_state_dict(weights)
         self.trainee = Trainee(model, self.settings.plan.window).to(self.device)
+        if weights is not None and saved is None:
+            _start(self.trainee, weights)
         _channels_last(self.trainee)
         self.optimizer = _optimizer(self.trainee, self.settings)
         self.step = 0
@@ -267,6 +269,14 @@ class Trainer:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         print(f"signal {number}: finishing this step, then writing a checkpoint", flush=True)
         self._stop = True
+
+
+def _start(trainee: Trainee, weights: dict[str, torch.Tensor]) -> None:
+    """Load weights of which heads that only training has may be missing."""
+    missing, unknown = trainee.load_state_dict(weights, strict=False)
+    missing = [name for name in missing if name.startswith(NETWORK)]
+    if missing or unknown:
+        raise ValueError(f"weights to start from are of another network: missing {missing[:3]}, unknown {unknown[:3]}")
 
 
 def _channels_last(module: nn.Module) -> None:
