@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,10 @@ LOW_PERCENTILE = 0.5
 """Percentile that becomes 0; the same as where the bundled model was trained."""
 HIGH_PERCENTILE = 99.8
 """Percentile that becomes 1; the same as where the bundled model was trained."""
+STANDS_OUT = 5.0
+"""Standard deviations of the ground beyond which a pixel belongs to something that lies on it."""
+CLIPPED_SHARE = 33.0
+"""Per cent of what stands out that may be clipped."""
 MAX_SAMPLES_PER_FRAME = 1 << 18
 """Pixels of one frame that go into the percentiles: a 512 x 512 grid is many times more than they need."""
 _FLOAT32_WIDTH = 1e-3
@@ -28,19 +32,45 @@ _FLOAT32_SIZE = 1e9
 """Limits beyond this are scaled in float64."""
 
 
-def subsample(plane: npt.NDArray[np.generic], limit: int = MAX_SAMPLES_PER_FRAME) -> npt.NDArray[np.generic]:
+class Samples(NamedTuple):
+    """Pixels of one (Y, X) plane on a regular grid.
+
+    Attributes
+    ----------
+    values : ndarray, (N,)
+        float64.
+    smooth : ndarray, (N,)
+        Medians of rows of three, and of three of those: without hot and dead pixels, which are no cells. float64.
+    """
+
+    values: npt.NDArray[np.float64]
+    smooth: npt.NDArray[np.float64]
+
+
+def take_samples(plane: npt.NDArray[np.generic], limit: int = MAX_SAMPLES_PER_FRAME) -> Samples:
     """Take a regular grid of at most about ``limit`` pixels of a (Y, X) plane."""
     step = max(1, math.ceil(math.sqrt(plane.size / limit)))
-    return plane[::step, ::step]
+    height, width = plane.shape
+    rows, columns = np.arange(0, height, step), np.arange(0, width, step)
+
+    def at(dy: int, dx: int) -> npt.NDArray[np.float64]:
+        near = np.ix_(np.clip(rows + dy, 0, height - 1), np.clip(columns + dx, 0, width - 1))
+        return np.asarray(plane[near], np.float64)
+
+    medians = [_middle(at(dy, -1), at(dy, 0), at(dy, 1)) for dy in (-1, 0, 1)]
+    return Samples(at(0, 0).ravel(), _middle(*medians).ravel())
 
 
-def estimate_limits(planes: Iterable[npt.NDArray[np.generic]], dtype: np.dtype[np.generic]) -> Limits:
+def estimate_limits(samples: Iterable[Samples], dtype: np.dtype[np.generic]) -> Limits:
     """Find the limits of one channel from a few of its frames.
+
+    Percentiles of all pixels, wide enough for what stands out from the ground: where cells cover less than the share
+    that a percentile cuts off, they would all be clipped, and their edges with them.
 
     Parameters
     ----------
-    planes : iterable of ndarray, (Y, X)
-        A few frames spread over the movie.
+    samples : iterable of Samples
+        Of a few frames spread over the movie.
     dtype : numpy.dtype
         The movie's type: booleans are always scaled by (0, 1).
 
@@ -53,16 +83,49 @@ def estimate_limits(planes: Iterable[npt.NDArray[np.generic]], dtype: np.dtype[n
     """
     if dtype.kind == "b":
         return 0.0, 1.0
-    samples = [np.ravel(subsample(plane)).astype(np.float64) for plane in planes]
-    values = np.concatenate(samples) if samples else np.empty(0)
-    values = values[np.isfinite(values)]
+    taken = list(samples)
+    values, smooth = (_finite([s[i] for s in taken]) for i in range(2))
     if values.size == 0:
         return 0.0, 1.0
     # halved, since the difference of two very large numbers that percentile interpolates over must not overflow
     low, high = (2.0 * np.percentile(values / 2.0, (LOW_PERCENTILE, HIGH_PERCENTILE))).tolist()
+    below, above = _what_stands_out(smooth)
+    low, high = min(low, below), max(high, above)
     if not low < high:
         low, high = float(values.min()), float(values.max())
     return ensure_width(low, high)
+
+
+def _what_stands_out(smooth: npt.NDArray[np.float64]) -> Limits:
+    """Limits for what is darker and what is brighter than the ground; infinities (inf, -inf) where nothing is."""
+    below, above = math.inf, -math.inf
+    if smooth.size == 0:
+        return below, above
+    half = smooth / 2.0  # see `estimate_limits`
+    ground = float(np.median(half))
+    for side in (-1.0, 1.0):
+        # the spread of the ground on the other side, which what stands out on this one does not touch
+        away = side * (half - ground)
+        other = away[away < 0]
+        spread = 1.4826 * float(np.median(-other)) if other.size else 0.0
+        beyond = away[away > STANDS_OUT * spread]
+        if beyond.size:
+            reach = 2.0 * (ground + side * float(np.percentile(beyond, 100.0 - CLIPPED_SHARE)))
+            below, above = (min(below, reach), above) if side < 0 else (below, max(above, reach))
+    return below, above
+
+
+def _finite(parts: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    values = np.concatenate(parts) if parts else np.empty(0)
+    return values[np.isfinite(values)]
+
+
+def _middle(
+    a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], c: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """The median of three, pixel by pixel; NaN where one is."""
+    middle: npt.NDArray[np.float64] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+    return middle
 
 
 def ensure_width(low: float, high: float) -> Limits:

@@ -37,7 +37,8 @@ class Movie:
         integers, floats, either byte order. A frame is read when it is needed, whole, with one indexing operation.
     limits : (low, high) or one such pair per chosen channel, optional
         Intensities that become 0 and 1, in the movie's own units. By default the 0.5 and 99.8 percentiles of up to
-        eight frames spread over the movie, for each channel by itself. They hold for the whole movie.
+        eight frames spread over the movie, for each channel by itself, or wider where that little of the field stands
+        out from its ground that the percentiles would clip it. They hold for the whole movie.
     channels : int or tuple of int, optional
         Which channels to use, in which order, at most three. By default the first three, or all if there are fewer.
     axes : str, optional
@@ -197,12 +198,12 @@ class Movie:
         return np.array(frame, dtype=self.dtype.newbyteorder("="), order="C")
 
     def _estimate_limits(self) -> tuple[intensity.Limits, ...]:
-        sampled: list[list[npt.NDArray[Any]]] = [[] for _ in self.channels]
+        sampled: list[list[intensity.Samples]] = [[] for _ in self.channels]
         for t in _evenly(self.n_frames, SAMPLED_FRAMES):
             frame = self.raw(t)
-            for planes, channel in zip(sampled, self.channels, strict=True):
-                planes.append(np.array(intensity.subsample(frame[channel])))
-        return tuple(intensity.estimate_limits(planes, self.dtype) for planes in sampled)
+            for samples, channel in zip(sampled, self.channels, strict=True):
+                samples.append(intensity.take_samples(frame[channel]))
+        return tuple(intensity.estimate_limits(samples, self.dtype) for samples in sampled)
 
 
 def _evenly(count: int, at_most: int) -> list[int]:
