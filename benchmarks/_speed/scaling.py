@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from statistics import median
 
 import torch
@@ -27,12 +28,18 @@ GPU_FRAMES_A_SECOND = 60.0
 GPU_OVER_FLOOR = 5.0
 #: Frames before anything is timed on a GPU: calls are recorded when their shapes have come twice.
 WARM_FRAMES = 6
+#: Frames timed against the floor, for each repeat asked for.
+FLOOR_FRAMES = 5
+#: Seconds of matrix products before and after each of them.
+RATE_SECONDS = 0.3
 FLOOR_NOTE = (
     "Floor: the multiplications and additions that the network needs for the frame, at the rate of a large matrix "
-    "product with the same number type and threads in the same run. Attention counts keys of each memory once and "
-    "values as narrow as memories are; nothing that is padded or done twice counts. Reading and resampling the frame, "
-    "norms, activations and painting count nothing, though they take time. The field is one page, so that there are no "
-    "halos. Parts are timed in one more frame with clocks inside; cut includes reading and resampling the frame."
+    "product with the same number type and threads: the best product in the moments before and after the frame, since "
+    "a shared machine is not always equally fast; medians over the frames. Attention counts keys of each memory once "
+    "and values as narrow as memories are; nothing that is padded or done twice counts. Reading and resampling the "
+    "frame, norms, activations and painting count nothing, though they take time. The field is one page, so that there "
+    "are no halos. Parts are timed in one more frame with clocks inside; cut includes reading and resampling the "
+    "frame."
 )
 
 
@@ -122,10 +129,17 @@ def _against_floor(
     """Rows by part, time over floor, and seconds a frame."""
     model, device = tracker.network, tracker.network.device
     run = tracker.track("forward")
-    before = matmul_rate(setup.matmul, model.dtype, device)
-    seconds = median(race({"": run}, repeats or setup.repeats, warm=warm, device=device)[""])
+    for _ in range(1 + warm):
+        next(run)
+    times: list[float] = []
+    rates = [matmul_rate(setup.matmul, model.dtype, device, RATE_SECONDS)]
+    for _ in range(repeats or FLOOR_FRAMES * setup.repeats):
+        times.append(seconds_of(lambda: next(run), device))
+        rates.append(matmul_rate(setup.matmul, model.dtype, device, RATE_SECONDS))
+    beside = [(one + other) / 2 for one, other in pairwise(rates)]
+    seconds, rate = median(times), median(beside)
+    work = median(t * r for t, r in zip(times, beside, strict=True))  # operations that the machine had time for
     parts = _split(tracker, run, device)
-    rate = max(before, matmul_rate(setup.matmul, model.dtype, device))
     counter = Counter(model.config)
     tracker._features.calls.replayer = Replayer(None)  # what is replayed cannot be counted
     with watch(tracker, counter):
@@ -137,7 +151,7 @@ def _against_floor(
             "ms": 1000 * seconds,
             "GFLOP": total / 1e9,
             "floor ms": 1000 * total / rate,
-            "time / floor": seconds * rate / total,
+            "time / floor": work / total,
             "GFLOP/s of matmul": rate / 1e9,
             "type": str(model.dtype).removeprefix("torch."),
         }
@@ -148,7 +162,7 @@ def _against_floor(
             row |= {"GFLOP": counter.flops[part] / 1e9, "floor ms": 1000 * counter.flops[part] / rate}
             row["time / floor"] = spent * rate / counter.flops[part]
         rows.append(row)
-    return rows, seconds * rate / total, seconds
+    return rows, work / total, seconds
 
 
 def _split(tracker: CellTracker, run: Iterator[object], device: torch.device | str) -> dict[str, float]:
