@@ -24,8 +24,8 @@ STANDS_OUT = 5.0
 """Standard deviations of the ground beyond which a pixel belongs to something that lies on it."""
 CLIPPED_SHARE = 33.0
 """Per cent of what stands out that may be clipped."""
-MAX_SAMPLES_PER_FRAME = 1 << 18
-"""Pixels of one frame that go into the percentiles: a 512 x 512 grid is many times more than they need."""
+MAX_SAMPLES_PER_FRAME = 1 << 17
+"""Pixels of one frame that go into the percentiles: a few hundred rows and columns of a few frames are more than they need."""
 _FLOAT32_WIDTH = 1e-3
 """Limits closer than this are scaled in float64 (width in grey levels)."""
 _FLOAT32_SIZE = 1e9
