@@ -25,7 +25,7 @@ STANDS_OUT = 5.0
 CLIPPED_SHARE = 33.0
 """Per cent of what stands out that may be clipped."""
 MAX_SAMPLES_PER_FRAME = 1 << 17
-"""Pixels of one frame that go into the percentiles: a few hundred rows and columns of a few frames are more than they need."""
+"""Pixels of one frame that go into the percentiles, on a regular grid; small cells must not fall through it."""
 _FLOAT32_WIDTH = 1e-3
 """Limits closer than this are scaled in float64 (width in grey levels)."""
 _FLOAT32_SIZE = 1e9
