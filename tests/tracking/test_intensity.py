@@ -39,6 +39,16 @@ def test_cells_that_cover_less_than_a_percentile_cuts_off_keep_their_edges(side:
     assert low - 200 < body < high + 200  # and the contrast is not spent on what is not there
 
 
+@pytest.mark.parametrize("noise", [0.0, NOISE])
+def test_cells_on_a_ground_that_was_subtracted_keep_their_edges(noise: float) -> None:
+    """Half of the ground is 0 then, or all of it, and nothing lies below."""
+    image, there = field(1024, 14, 4)
+    image = np.clip(image - GROUND, 0, None) if noise else np.where(there, np.float32(SIGNAL), np.float32(0))
+    low, high = limits_of(image)
+    assert low == 0
+    assert SIGNAL / 2 + 100 < high <= image.max()
+
+
 def test_where_cells_cover_much_the_percentiles_hold() -> None:
     image, there = field(400, 30, 40)
     assert there.mean() > 0.1

@@ -22,6 +22,8 @@ HIGH_PERCENTILE = 99.8
 """Percentile that becomes 1; the same as where the bundled model was trained."""
 STANDS_OUT = 5.0
 """Standard deviations of the ground beyond which a pixel belongs to something that lies on it."""
+CUT_OFF_SHARE = 0.05
+"""Share of pixels from which on equal lowest ones are a ground that was cut off, and others above it are its noise."""
 CLIPPED_SHARE = 33.0
 """Per cent of what stands out that may be clipped."""
 MAX_SAMPLES_PER_FRAME = 1 << 17
@@ -104,15 +106,26 @@ def _what_stands_out(smooth: npt.NDArray[np.float64]) -> Limits:
     half = smooth / 2.0  # see `estimate_limits`
     ground = float(np.median(half))
     for side in (-1.0, 1.0):
-        # the spread of the ground on the other side, which what stands out on this one does not touch
         away = side * (half - ground)
-        other = away[away < 0]
-        spread = 1.4826 * float(np.median(-other)) if other.size else 0.0
-        beyond = away[away > STANDS_OUT * spread]
+        beyond = away[away > STANDS_OUT * _spread(away)]
         if beyond.size:
             reach = 2.0 * (ground + side * float(np.percentile(beyond, 100.0 - CLIPPED_SHARE)))
             below, above = (min(below, reach), above) if side < 0 else (below, max(above, reach))
     return below, above
+
+
+def _spread(away: npt.NDArray[np.float64]) -> float:
+    """Standard deviation of the ground, from distances to its middle of which the positive ones may be of cells too.
+
+    So it is taken from the negative ones; but where a camera or a subtraction cut those off, from the positive ones, if
+    there are so many that they are noise.
+    """
+    noise = -away[away < 0]
+    if np.count_nonzero(away == away.min()) > CUT_OFF_SHARE * away.size:
+        noise = away[away > 0]
+        if noise.size <= CUT_OFF_SHARE * away.size:
+            return 0.0
+    return 1.4826 * float(np.median(noise)) if noise.size else 0.0
 
 
 def _finite(parts: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
