@@ -91,20 +91,19 @@ def logits_to_crops(logits_nhw: Tensor, origins: IntArray, geometry: Geometry) -
         corners[:, axis] = np.floor(start)
         size = int(np.ceil(stop - np.floor(start)).max(initial=1))
         sizes.append(-(-size // CROP_MULTIPLE) * CROP_MULTIPLE)
-    grids = []
+    weights, inside = [], []
     for axis, length in ((0, high), (1, wide)):
         frame = corners[:, axis, None] + np.arange(sizes[axis])
-        model = (frame + 0.5) * scale[axis]  # distance from the field's edge
-        unit = (model - origins[:, axis, None] * TOKEN_STRIDE) / (length * LOGIT_STRIDE) * 2 - 1
-        unit[(frame < 0) | (frame >= geometry.frame_shape[axis])] = np.inf
-        grids.append(torch.from_numpy(unit.astype(np.float32)).to(logits_nhw.device))
-    y, x = (g.clamp(-2, 2) for g in grids)
-    grid = torch.stack((x[:, None, :].expand(-1, sizes[0], -1), y[:, :, None].expand(-1, -1, sizes[1])), dim=-1)
-    crops = F.grid_sample(
-        logits_nhw[:, None].float(), grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
-    inside = (grids[0].abs() <= 1)[:, :, None] & (grids[1].abs() <= 1)[:, None, :]
-    return crops[:, 0].masked_fill(~inside, -torch.inf), corners
+        model = (frame + 0.5) * scale[axis] - origins[:, axis, None] * TOKEN_STRIDE  # from the window's edge
+        seen = (frame >= 0) & (frame < geometry.frame_shape[axis]) & (model >= 0) & (model <= length * LOGIT_STRIDE)
+        at = np.clip(model / LOGIT_STRIDE - 0.5, 0, length - 1)
+        apart = torch.from_numpy(at.astype(np.float32)).to(logits_nhw.device)[:, :, None]
+        elements = torch.arange(length, device=logits_nhw.device)
+        weights.append((1 - (apart - elements).abs()).clamp(min=0))
+        inside.append(torch.from_numpy(seen).to(logits_nhw.device))
+    # Bilinear interpolation along one axis after the other, as two small products.
+    crops = weights[0] @ logits_nhw.float() @ weights[1].transpose(1, 2)
+    return crops.masked_fill(~(inside[0][:, :, None] & inside[1][:, None, :]), -torch.inf), corners
 
 
 def _extent(any_nl: Tensor) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -41,8 +41,11 @@ def for_inference(model: Sam2, choose_precision: bool) -> Sam2:
     with other trunks are used as they are, in the precision they were loaded in.
     """
     from napari_sam2.network.fold import folded
+    from napari_sam2.tracking.allocator import keep_freed_memory
     from napari_sam2.weights.device import has_native_bfloat16
 
+    if model.device.type == "cpu":
+        keep_freed_memory()
     network = folded(model)
     if network is not model and choose_precision and model.device.type == "cpu" and has_native_bfloat16():
         import torch

@@ -15,6 +15,7 @@ from torch import nn
 
 from napari_sam2.network.config import CONFIGS, Sam2Config
 from napari_sam2.network.model import Sam2
+from napari_sam2.tracking.allocator import keep_freed_memory
 from napari_sam2.training.batches import Batch
 from napari_sam2.training.checkpoint import NAME, load_checkpoint, save_checkpoint
 from napari_sam2.training.clip import ClipSource
@@ -105,6 +106,8 @@ class Trainer:
         self.device = torch.device(options.device)
         if options.threads:
             torch.set_num_threads(options.threads)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         saved = load_checkpoint(options.out) if (options.out / NAME).exists() else None
         if settings is None:
             settings = TrainSettings.from_dict(saved["settings"]) if saved else TrainSettings()
