@@ -68,4 +68,3 @@ def test_a_user_who_has_chosen_is_left_alone(name: str) -> None:
     told, pages = _pages("keep", **{name: "131072"})
     assert told is False
     assert pages > PAGES / 2, "the count must notice memory that is fetched again and again"
-

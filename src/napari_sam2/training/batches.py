@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from napari_sam2.training.clip import Clip
+from napari_sam2.training.conventions import redraw
 from napari_sam2.training.dense import dense_targets
-from napari_sam2.training.prompts import CENTRE, FINE_STRIDE, SLOTS, draw_prompt
+from napari_sam2.training.prompts import CENTRE, FINE_STRIDE, MASK, SLOTS, draw_prompt
 
 TOKEN = 16  # model px
 SOFT = FINE_STRIDE * FINE_STRIDE  # target value of a fully covered stride-4 pixel
@@ -19,6 +20,7 @@ PRESENT_AREA = 16  # px a cell must show in its window to count as there
 ORIGIN_JITTER = 1.2  # tokens, standard deviation
 LEAVER_ODDS = 4.0  # how much likelier a cell is followed that is absent on some frame (they are rare)
 LOST_JITTER = 0.06  # share of windows that are badly centred
+REDRAWN_BY_MASK = 0.6  # share of redrawn cells of clips that are prompted by their mask; a click tells less
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class BatchPlan:
         Share of clips whose cells are prompted on a second frame too.
     reverse : float
         Share of clips played backward.
+    redrawn : float
+        Share of cells that are drawn after another convention than the truth's (`training.conventions`).
     prompt : str
         The only kind of prompt to use (see `napari_sam2.training.prompts.KINDS`); ``"centre"`` is a click at the most
         interior point in a window without jitter, for validation. Empty: all kinds.
@@ -55,6 +59,7 @@ class BatchPlan:
     window: int = 16
     second_prompt: float = 0.2
     reverse: float = 0.3
+    redrawn: float = 0.2
     prompt: str = ""
 
 
@@ -71,8 +76,8 @@ class Batch:
         All frames: stills, then clip by clip.
     dense : (B, 5, H/4, W/4) float16
         Targets of the auxiliary head, see `napari_sam2.training.dense`.
-    row_image, row_origin, row_target, row_points, row_labels, row_use_mask
-        (R,), (R, 2) tokens, (R, 4n, 4n) uint8 in sixteenths, (R, P, 2), (R, P), (R,) bool.
+    row_image, row_origin, row_target, row_points, row_labels, row_use_mask, row_redrawn
+        (R,), (R, 2) tokens, (R, 4n, 4n) uint8 in sixteenths, (R, P, 2), (R, P), (R,) bool, (R,) bool.
     track_image, track_origin, track_target, track_present
         (N, T), (N, T, 2), (N, T, 4n, 4n), (N, T) bool: followed cells on every frame of their clip.
     track_first, track_second
@@ -89,6 +94,7 @@ class Batch:
     row_points: Tensor
     row_labels: Tensor
     row_use_mask: Tensor
+    row_redrawn: Tensor
     track_image: Tensor
     track_origin: Tensor
     track_target: Tensor
@@ -131,6 +137,7 @@ class _Row:
     points: np.ndarray
     labels: np.ndarray
     use_mask: bool
+    redrawn: bool
 
 
 @dataclass
@@ -141,6 +148,8 @@ class _Track:
     origins: list[tuple[int, int]]
     targets: list[np.ndarray]
     first: int
+    prompt: str | None = None
+    redrawn: bool = False
     second: int = -1
     second_frame: int = -1
 
@@ -161,7 +170,8 @@ class BatchBuilder:
         """Add the first frame of a clip and prompt its cells."""
         image = self._add_frames(clip)
         for cell in self._choose(clip.labels[0], self._plan.still_cells):
-            self._add_row(image, clip.labels[0], cell, allow_mask=False)
+            labels, redrawn = self._drawn(clip, cell)
+            self._add_row(image, labels[0], cell, allow_mask=False, redrawn=redrawn)
 
     def add_clip(self, clip: Clip, second_frame: int = -1) -> None:
         """Follow cells of a clip's first frame; `second_frame` > 0 is prompted too, where a cell is visible."""
@@ -169,19 +179,22 @@ class BatchBuilder:
         length = len(clip.frames)
         lasting = set.intersection(*(set(np.unique(labels).tolist()) for labels in clip.labels))
         for cell in self._choose(clip.labels[0], self._plan.clip_cells, lasting):
-            row = self._add_row(first_image, clip.labels[0], cell)
+            labels, redrawn = self._drawn(clip, cell)
+            kind = MASK if redrawn and self._rng.random() < REDRAWN_BY_MASK else None
+            row = self._add_row(first_image, labels[0], cell, kind=kind, redrawn=redrawn)
             if row is None:
                 continue
-            track = _Track(cell, clip.labels, [first_image + t for t in range(length)], [], [], row)
+            images = [first_image + t for t in range(length)]
+            track = _Track(cell, labels, images, [], [], row, prompt=kind, redrawn=redrawn)
             track.origins.append(self._rows[row].origin)
             track.targets.append(self._rows[row].target)
-            centre = _centre(clip.labels[0], cell) or (0.0, 0.0)
+            centre = _centre(labels[0], cell) or (0.0, 0.0)
             for t in range(1, length):
                 # The window stands where the cell was on the frame before, as in tracking.
                 track.origins.append(self._place(centre))
-                window = window_of(clip.labels[t], track.origins[t], self._plan.window)
+                window = window_of(labels[t], track.origins[t], self._plan.window)
                 track.targets.append(soft_mask(window == cell))
-                centre = _centre(clip.labels[t], cell) or centre
+                centre = _centre(labels[t], cell) or centre
             track.second_frame = second_frame
             self._tracks.append(track)
 
@@ -191,7 +204,7 @@ class BatchBuilder:
             if track.second_frame <= 0:
                 continue
             t = track.second_frame
-            row = self._add_row(track.images[t], track.labels[t], track.cell)
+            row = self._add_row(track.images[t], track.labels[t], track.cell, kind=track.prompt, redrawn=track.redrawn)
             track.second, track.second_frame = (-1, -1) if row is None else (row, t)
             if row is not None:  # one window for this frame, that of its prompt
                 track.origins[t], track.targets[t] = self._rows[row].origin, self._rows[row].target
@@ -208,6 +221,7 @@ class BatchBuilder:
             row_points=_stack([r.points for r in rows], (SLOTS, 2), np.float32),
             row_labels=_stack([r.labels for r in rows], (SLOTS,), np.int64),
             row_use_mask=torch.tensor([r.use_mask for r in rows], dtype=torch.bool),
+            row_redrawn=torch.tensor([r.redrawn for r in rows], dtype=torch.bool),
             track_image=_stack([np.array(t.images) for t in tracks], (length,), np.int64),
             track_origin=_stack([np.array(t.origins) for t in tracks], (length, 2), np.int64),
             track_target=targets,
@@ -245,7 +259,23 @@ class BatchBuilder:
         shift = self._rng.normal(0, spread, 2)
         return window_origin(centre[0] + shift[0], centre[1] + shift[1], self._tokens, self._plan.window)
 
-    def _add_row(self, image: int, labels: np.ndarray, cell: int, allow_mask: bool = True) -> int | None:
+    def _drawn(self, clip: Clip, cell: int) -> tuple[np.ndarray, bool]:
+        """Labels (T, H, W) to teach a cell by, and whether they are drawn after another convention."""
+        share = 0.0 if self._plan.prompt else self._plan.redrawn  # validation looks at cells as they are
+        if share <= 0 or self._rng.random() >= share:
+            return clip.labels, False
+        labels = redraw(clip.frames, clip.labels, cell, self._rng)
+        return (clip.labels, False) if labels is None else (labels, True)
+
+    def _add_row(
+        self,
+        image: int,
+        labels: np.ndarray,
+        cell: int,
+        allow_mask: bool = True,
+        kind: str | None = None,
+        redrawn: bool = False,
+    ) -> int | None:
         """Prompt a cell on a frame; None if its window shows too little of it.
 
         A mask is its own answer and teaches only what is remembered of it, so on stills it would be wasted.
@@ -258,8 +288,8 @@ class BatchBuilder:
         mask = window == cell
         if np.count_nonzero(mask) < MIN_AREA // 2:
             return None
-        prompt = draw_prompt(window, cell, self._rng, self._plan.prompt or None, allow_mask)
-        self._rows.append(_Row(image, origin, soft_mask(mask), prompt.points, prompt.labels, prompt.use_mask))
+        prompt = draw_prompt(window, cell, self._rng, self._plan.prompt or kind, allow_mask)
+        self._rows.append(_Row(image, origin, soft_mask(mask), prompt.points, prompt.labels, prompt.use_mask, redrawn))
         return len(self._rows) - 1
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_sam2.training.settings import TrainSettings
 
 #: Options by the field they set.
-PLAN_OPTIONS = ("stills", "still_cells", "clips", "clip_cells", "size")
+PLAN_OPTIONS = ("stills", "still_cells", "clips", "clip_cells", "size", "redrawn")
 SETTING_OPTIONS = (
     "config",
     "seed",
@@ -85,6 +85,7 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--clip-cells", type=int, help="cells followed in each")
     group.add_argument("--frames", type=int, nargs=2, help="fewest and most frames of a clip")
     group.add_argument("--size", type=int, help="side of a field, model px")
+    group.add_argument("--redrawn", type=float, help="share of cells drawn after another convention than the truth's")
     group.add_argument("--ramp", type=int, help="steps over which clips come in")
     group.add_argument("--tilt", type=float, help="how far the focal loss leaves balance in the end")
     group.add_argument("--object-score", type=float, help="weight of the object score's loss")

@@ -104,8 +104,9 @@ class Trainee(nn.Module):
         prompts = Prompts(batch.row_points, batch.row_labels)
         raw = self.model.without_memory(windows.stride16)
         decoded = self._decode(raw, windows.stride8, windows.stride4, prompts)
-        # A mask prompt is its own answer: its row is decoded along, but does not count.
-        counted = (~batch.row_use_mask).nonzero()[:, 0]
+        # A mask prompt is its own answer: its row is decoded along, but does not count. Nor does what a single click
+        # gives of a cell that somebody draws in an unusual way, which that click does not tell.
+        counted = (~batch.row_use_mask & ~(batch.row_redrawn & single)).nonzero()[:, 0]
         losses = cell_losses(
             decoded.logits_nmhw[counted],
             decoded.iou_nm[counted],
@@ -153,6 +154,7 @@ class Trainee(nn.Module):
         shown = decoded.logits_nmhw[chosen, answer.index_n[chosen]].detach()
         for turn in range(CORRECTIONS):
             lucky = torch.rand(len(chosen), generator=generator).to(targets.device) < CORRECTED_SHARE
+            lucky |= batch.row_redrawn[chosen]  # in corrections lies what there is to learn from them
             if not bool(lucky.any()):
                 break
             chosen, raw, shown = chosen[lucky], raw[lucky], shown[lucky]
