@@ -6,7 +6,7 @@ Everything is batched over cells: one call takes N cells with different prompts 
 """
 
 from napari_sam2.network.config import CONFIGS, ConvTrunkConfig, HieraConfig, Sam2Config
-from napari_sam2.network.memory_batch import MemoryBatch
+from napari_sam2.network.memory_attention import MemoryBatch
 from napari_sam2.network.model import ImageFeatures, Sam2, Selection, normalise
 from napari_sam2.network.prompt_encoder import Prompts
 from napari_sam2.network.windows import gather_windows

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -12,11 +13,61 @@ from torch import Tensor, nn
 from napari_sam2.network.attention import Attention
 from napari_sam2.network.config import Sam2Config
 from napari_sam2.network.layers import EPS_TRANSFORMER, attend, feed_forward, relu, some_at_a_time
-from napari_sam2.network.memory_batch import KeptKeys, KeysOf, MemoryBatch, turns_between
-from napari_sam2.network.positions import rotate, sine_positions, window_turns
+from napari_sam2.network.positions import rope_turns, rotate, sine_positions, window_turns
 
 #: Weight of the position encoding that is added to the features before the first layer.
 INPUT_POSITION_WEIGHT = 0.1
+
+
+@dataclass
+class MemoryBatch:
+    """What is remembered of N cells; empty slots are marked invalid and never looked at.
+
+    Parameters
+    ----------
+    spatial_nmchw
+        (N, M, Cm, h, w) memories.
+    spatial_time_nm
+        (N, M) index into the temporal embedding: 6 for a conditioning frame, ``t - 1`` for the frame t steps ago.
+    spatial_valid_nm
+        (N, M) bool.
+    spatial_origin_nm2
+        (N, M, 2) row and column of each memory's first token in the field's token grid.
+    query_origin_n2
+        (N, 2) the same for the windows that look.
+    pointers_npc
+        (N, P, C) object pointers.
+    pointer_time_np
+        (N, P) signed distance in frames, positive for pointers of frames already passed.
+    pointer_valid_np
+        (N, P) bool.
+    pointer_span
+        Distance that the pointers' time encoding is relative to: the number of pointers looked at, less one.
+    all_valid
+        Promise that every slot is valid, which saves the attention mask.
+    at_rest
+        Promise that all windows lie where those of their memories lay, which saves turning the keys.
+    slot_keys
+        For each of the M slots (layers, N, h * w, C) of `MemoryAttention.memory_keys`, where they were kept; without
+        gradients only. They are read, never written, so they may be views of what is kept.
+    moved_k2
+        (K, 2) row and slot of those memories whose windows lay elsewhere than the looking ones; None where that is not
+        known, which turns all keys.
+    """
+
+    spatial_nmchw: Tensor
+    spatial_time_nm: Tensor
+    spatial_valid_nm: Tensor
+    spatial_origin_nm2: Tensor
+    query_origin_n2: Tensor
+    pointers_npc: Tensor
+    pointer_time_np: Tensor
+    pointer_valid_np: Tensor
+    pointer_span: float
+    all_valid: bool = False
+    at_rest: bool = False
+    slot_keys: Sequence[Tensor] | None = None
+    moved_k2: Tensor | None = None
 
 
 class RotaryAttention(Attention):
@@ -31,37 +82,25 @@ class RotaryAttention(Attention):
         """Self-attention of windows (B, N, C)."""
         k = rotate(self.k_proj(x_bnc), turns_nc)
         if torch.is_grad_enabled():
-            return self.out_proj(self._attend(x_bnc, k, self.v_proj(x_bnc), turns_nc))
-        return self._attend(x_bnc, k, F.linear(x_bnc, *self._joined()), turns_nc)
+            return self.out_proj(self._attend(x_bnc, k, self.v_proj(x_bnc), turns_nc, None))
+        return self._attend(x_bnc, k, F.linear(x_bnc, *self._joined()), turns_nc, None)
 
     def look_back(
-        self, x_bnc: Tensor, keys_of: KeysOf, values_blv: Tensor, turns_nc: Tensor, mask: Tensor | None
+        self, x_bnc: Tensor, keys_blc: Tensor, values_blv: Tensor, turns_nc: Tensor, mask: Tensor | None
     ) -> Tensor:
         """Attention from (B, N, C) to projected, rotated keys (B, L, C) and raw values (B, L, Cm).
 
-        ``keys_of`` gives the keys of some rows; on a CPU they are wanted for a few rows at a time, whose keys stay in
-        its caches. ``mask`` is (B, 1, 1, L) bool, true where a key may be looked at, or None.
+        ``mask`` is (B, 1, 1, L) bool, true where a key may be looked at, or None.
         """
-        rows, values = len(x_bnc), values_blv.to(x_bnc.dtype)
-        q = self._asking(x_bnc, turns_nc)
-        some = some_at_a_time(x_bnc, x_bnc.shape[1] * values.shape[1])
-        seen = []
-        for first in range(0, rows, some):
-            part = slice(first, min(first + some, rows))
-            shown = mask if mask is None or len(mask) == 1 else mask[part]
-            seen.append(attend(q[part, None], keys_of(part)[:, None], values[part, None], shown, scaled=True)[:, 0])
-        found = torch.cat(seen) if len(seen) > 1 else seen[0]
+        seen = self._attend(x_bnc, keys_blc, values_blv.to(x_bnc.dtype), turns_nc, mask)
         if torch.is_grad_enabled():
-            return self.out_proj(self.v_proj(found))
-        return F.linear(found, *self._joined())
+            return self.out_proj(self.v_proj(seen))
+        return F.linear(seen, *self._joined())
 
-    def _attend(self, x_bnc: Tensor, k_blc: Tensor, v_blv: Tensor, turns_nc: Tensor) -> Tensor:
-        return attend(self._asking(x_bnc, turns_nc)[:, None], k_blc[:, None], v_blv[:, None], scaled=True)[:, 0]
-
-    def _asking(self, x_bnc: Tensor, turns_nc: Tensor) -> Tensor:
-        """Projected, rotated queries (B, N, C), divided by the root of C."""
+    def _attend(self, x_bnc: Tensor, k_blc: Tensor, v_blv: Tensor, turns_nc: Tensor, mask: Tensor | None) -> Tensor:
         q = self.q_proj(x_bnc)
-        return rotate(q, turns_nc * q.shape[-1] ** -0.5)
+        q = rotate(q, turns_nc * q.shape[-1] ** -0.5)
+        return attend(q[:, None], k_blc[:, None], v_blv[:, None], mask, scaled=True)[:, 0]
 
     def _joined(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the projections of values and output, one after the other."""
@@ -84,12 +123,12 @@ class MemoryAttentionLayer(nn.Module):
         self.norm3 = nn.LayerNorm(width, eps=EPS_TRANSFORMER)
 
     def forward(
-        self, x_bnc: Tensor, keys_of: KeysOf, values_blv: Tensor, turns_nc: Tensor, mask: Tensor | None
+        self, x_bnc: Tensor, keys_blc: Tensor, values_blv: Tensor, turns_nc: Tensor, mask: Tensor | None
     ) -> Tensor:
         """Update the tokens (B, N, C) of windows; a single (1, N, C) stands for all B of them until they look back."""
         x_bnc = x_bnc + self.self_attn.look_around(self.norm1(x_bnc), turns_nc)
-        x_bnc = x_bnc.expand(len(values_blv), -1, -1)
-        x_bnc = x_bnc + self.cross_attn_image.look_back(self.norm2(x_bnc), keys_of, values_blv, turns_nc, mask)
+        x_bnc = x_bnc.expand(len(keys_blc), -1, -1)
+        x_bnc = x_bnc + self.cross_attn_image.look_back(self.norm2(x_bnc), keys_blc, values_blv, turns_nc, mask)
         return x_bnc + feed_forward(self.norm3(x_bnc), self.linear1, relu, self.linear2)
 
 
@@ -139,11 +178,13 @@ class MemoryAttention(nn.Module):
                 spatial = self._spatial_keys(attention, memory, time_embed_tc)
                 if not memory.at_rest:
                     spatial = rotate(spatial, self._moved(memory, channels))
-                keys_of: KeysOf = torch.cat((spatial.flatten(1, 2), own), dim=1).__getitem__
+                keys = torch.cat((spatial.flatten(1, 2), own), dim=1)
             else:
-                kept = [slot[i] for slot in memory.slot_keys]
-                keys_of = KeptKeys(memory, kept, own, self._time_keys(attention, time_embed_tc, (h, w)))
-            x = layer(x, keys_of, values, turns, mask)
+                keys = own.new_empty(len(own), values.shape[1], channels)
+                keys[:, -own.shape[1] :] = own
+                spatial = keys[:, : values.shape[1] - own.shape[1]].unflatten(1, (len(memory.slot_keys), h * w))
+                self._kept_keys(spatial, [kept[i] for kept in memory.slot_keys], attention, memory, time_embed_tc)
+            x = layer(x, keys, values, turns, mask)
         return self.norm(x).transpose(1, 2).unflatten(2, (h, w))
 
     def blocks(self) -> Iterator[MemoryAttentionLayer]:
@@ -178,15 +219,37 @@ class MemoryAttention(nn.Module):
         time = time_embed_tc[memory.spatial_time_nm][:, :, None].to(tokens.dtype)
         return rotate(attention.k_proj(tokens + time), turns)
 
-    def _time_keys(self, attention: RotaryAttention, time_embed_tc: Tensor, size: tuple[int, int]) -> Tensor:
-        """What each time adds to the keys of a memory: (memory_frames, h * w, C), rotated as they are."""
+    def _kept_keys(
+        self,
+        out_nmlc: Tensor,
+        slots: Sequence[Tensor],
+        attention: RotaryAttention,
+        memory: MemoryBatch,
+        time_embed_tc: Tensor,
+    ) -> None:
+        """Write kept keys (N, h * w, C) of each slot where they are looked at, with what their time adds."""
+        h, w = memory.spatial_nmchw.shape[-2:]
         added = F.linear(time_embed_tc.to(attention.k_proj.weight.dtype), attention.k_proj.weight)
-        turns = window_turns(*size, added.shape[-1], added.device)
-        return rotate(added[:, None].expand(-1, turns.shape[0], -1).contiguous(), turns)
+        turns = window_turns(h, w, added.shape[-1], added.device)
+        table = rotate(added[:, None].expand(-1, h * w, -1).contiguous(), turns)
+        times = memory.spatial_time_nm  # mostly one row for all cells
+        table = table[times[:1] if times.stride(0) == 0 else times]
+        for slot, kept in enumerate(slots):
+            torch.add(kept, table[:, slot], out=out_nmlc[:, slot])
+        if memory.at_rest:
+            return
+        if memory.moved_k2 is None:
+            out_nmlc.copy_(rotate(out_nmlc, self._moved(memory, out_nmlc.shape[-1])))
+        else:
+            row, slot_of = memory.moved_k2.unbind(1)
+            offset = memory.spatial_origin_nm2[row, slot_of] - memory.query_origin_n2[row]
+            turned = rope_turns(offset[:, 0], offset[:, 1], out_nmlc.shape[-1])[:, None]
+            out_nmlc[row, slot_of] = rotate(out_nmlc[row, slot_of], turned)
 
     def _moved(self, memory: MemoryBatch, channels: int) -> Tensor:
         """Turns (N, M, 1, C / 2) by the distance between the memories' windows and the looking one."""
-        return turns_between(memory.spatial_origin_nm2, memory.query_origin_n2[:, None], channels)[:, :, None]
+        offset = memory.spatial_origin_nm2 - memory.query_origin_n2[:, None]
+        return rope_turns(offset[..., 0], offset[..., 1], channels)[:, :, None]
 
     def _pointer_tokens(self, memory: MemoryBatch, position_npc: Tensor) -> tuple[Tensor, Tensor]:
         """Pointers cut into memory-wide tokens (N, P * C / Cm, Cm): as values, and as keys' inputs with their time."""

@@ -12,8 +12,7 @@ from napari_sam2.network.config import TOKEN_STRIDE, Sam2Config
 from napari_sam2.network.image_encoder import ImageEncoder
 from napari_sam2.network.layers import Mlp, upscaled
 from napari_sam2.network.mask_decoder import DecoderOutput, MaskDecoder
-from napari_sam2.network.memory_attention import MemoryAttention
-from napari_sam2.network.memory_batch import MemoryBatch
+from napari_sam2.network.memory_attention import MemoryAttention, MemoryBatch
 from napari_sam2.network.memory_encoder import MASK_BIAS, MASK_SCALE, MemoryEncoder
 from napari_sam2.network.positions import sine_1d
 from napari_sam2.network.prompt_encoder import PromptEmbedding, PromptEncoder, Prompts

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from napari_sam2.network.config import Sam2Config
-from napari_sam2.network.memory_batch import MemoryBatch
+from napari_sam2.network.memory_attention import MemoryBatch
 
 # Clips are short and movies long: a clip's frames may stand for every second or third frame (what lies between is then
 # not remembered), and its prompted frame may lie far back. So all times that tracking asks for are trained.
