@@ -17,7 +17,8 @@ from napari_sam2.network.model import FEEDBACK_CLAMP, ImageFeatures, Sam2, Selec
 from napari_sam2.network.prompt_encoder import Prompts
 from napari_sam2.network.windows import gather_windows
 from napari_sam2.tracking.hold import hold_clicks
-from napari_sam2.training.batches import SOFT, Batch
+from napari_sam2.training.batch import Batch
+from napari_sam2.training.batches import SOFT
 from napari_sam2.training.dense import DenseHead, dense_loss
 from napari_sam2.training.losses import LossWeights, cell_losses
 from napari_sam2.training.prompts import ABSENT, correction_clicks

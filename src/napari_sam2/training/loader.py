@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from napari_sam2.training.batches import Batch, BatchBuilder, BatchPlan
+from napari_sam2.training.batch import Batch
+from napari_sam2.training.batches import BatchBuilder, BatchPlan
 from napari_sam2.training.clip import Clip, ClipSource
 
 

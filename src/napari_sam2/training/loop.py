@@ -16,7 +16,7 @@ from torch import nn
 from napari_sam2.network.config import CONFIGS, Sam2Config
 from napari_sam2.network.model import Sam2
 from napari_sam2.tracking.allocator import keep_freed_memory
-from napari_sam2.training.batches import Batch
+from napari_sam2.training.batch import Batch
 from napari_sam2.training.checkpoint import NAME, load_checkpoint, save_checkpoint
 from napari_sam2.training.clip import ClipSource
 from napari_sam2.training.curves import append_row, draw_curves, trim_log

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from napari_sam2.network.model import upscale_logits
-from napari_sam2.training.batches import SOFT, Batch, BatchBuilder, BatchPlan
+from napari_sam2.training.batch import Batch
+from napari_sam2.training.batches import SOFT, BatchBuilder, BatchPlan
 from napari_sam2.training.clip import ClipSource
 from napari_sam2.training.forward import Trainee
 from napari_sam2.training.losses import LossWeights, overlap_of
