@@ -1,8 +1,10 @@
 """Frame pixels, model pixels and tokens: the one place where they are converted.
 
 A frame is resampled by `Geometry.scale` into a field of model pixels; 16 model pixels make a token. Pixel centres are
-at whole numbers in both systems, so ``model = (frame + 0.5) * scale - 0.5``. The field is padded at its bottom and
-right to whole tokens, an even number of them (the trunk halves twice more), and at least to one window.
+at whole numbers in both systems, so ``model = (frame + 0.5) * scale - 0.5``. A field has whole tokens, an even number
+of them (the trunk halves twice more), and at least a window's. Where windows are used, the frame is stretched to that
+by a few per cent; only small fields, and those of the published networks, are padded at their bottom and right. Padding
+is black, and at a black border cells that leave are lost too early: that is not the edge of a picture.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ IntArray = npt.NDArray[np.int64]
 
 #: Fields are padded to a multiple of this many tokens: stride 32 of the trunk.
 TOKEN_MULTIPLE = 2
+#: A frame is stretched by at most this share along either side so that its field needs no padding.
+STRETCH = 0.07
 #: Resampling beyond these factors gains nothing and costs memory.
 MIN_SCALE, MAX_SCALE = 1 / 16, 4.0
 
@@ -47,9 +51,9 @@ class Geometry:
 
     @classmethod
     def windowed(cls, frame_shape: tuple[int, int], scale: float, window: int) -> Geometry:
-        """Field for windows of `window` tokens, at `scale` model pixels a frame pixel (kept within sane bounds)."""
+        """Field for windows of `window` tokens, at about `scale` model pixels a pixel (kept within sane bounds)."""
         scale = min(max(scale, MIN_SCALE), MAX_SCALE)
-        height, width = (max(1, round(n * scale)) for n in frame_shape)
+        height, width = (_fitting(n * scale, window) for n in frame_shape)
         return cls(frame_shape, (height, width), (_tokens(height, window), _tokens(width, window)), window)
 
     @classmethod
@@ -61,7 +65,7 @@ class Geometry:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Model pixels a frame pixel, (y, x); the two differ by rounding only."""
+        """Model pixels a frame pixel, (y, x); the two differ by rounding to whole tokens, a few per cent."""
         return self.model_shape[0] / self.frame_shape[0], self.model_shape[1] / self.frame_shape[1]
 
     @property
@@ -115,6 +119,14 @@ class Geometry:
         centres = (np.asarray(centres_yx, float).reshape(-1, 2) + 0.5) / TOKEN_STRIDE
         off = np.abs(centres - (origins + np.array(self.window_tokens) / 2))
         return np.where((off > slack).any(1, keepdims=True), placed, origins)
+
+
+def _fitting(wanted: float, window: int) -> int:
+    """Model pixels that are whole tokens, where those near what is wanted hold a window; else what is wanted."""
+    step = TOKEN_MULTIPLE * TOKEN_STRIDE
+    whole = round(wanted / step) * step
+    fits = whole >= window * TOKEN_STRIDE and abs(whole - wanted) <= STRETCH * wanted
+    return whole if fits else max(1, round(wanted))
 
 
 def _tokens(model_pixels: int, at_least: int) -> int:
