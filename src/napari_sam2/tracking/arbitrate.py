@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,6 +165,65 @@ def doubles(
             displaced |= lost
     gone = np.bincount(who[displaced], minlength=cells) > DOUBLE_SHARE * area
     return keep, np.asarray(gone)
+
+
+def settle_with_present(
+    labels: LabelImage,
+    claims: Claims,
+    ages: Sequence[int],
+    age_of: Callable[[int], int | None],
+    locked: frozenset[int] = frozenset(),
+) -> Claims:
+    """Settle doubles between cells that are being painted and those that a label image holds already.
+
+    The same rule as in `settle_doubles`, so that it does not matter which of two cells was tracked first: of two cells
+    on one object that one has it which was prompted nearer in time. Without it a cell that drifted onto another one
+    defends its pixels there against every correction of that other one.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) label image; cells that give way lose their pixels, in place.
+    claims
+        What the cells that are painted claim.
+    ages
+        Frames from the nearest prompt of each of them to here.
+    age_of
+        The same for a cell in `labels`, by its number; None where it is not known, which leaves all to the logits.
+    locked
+        Cells in `labels` whose pixels must not change.
+
+    Returns
+    -------
+    Claims
+        Those that are left.
+    """
+    flat = labels.reshape(-1)
+    owner = flat[claims.at]
+    contested = np.flatnonzero(owner)
+    if not len(contested):
+        return claims
+    area = np.bincount(claims.which, minlength=len(ages))
+    pairs, shared = np.unique(np.stack((claims.which[contested], owner[contested])), axis=1, return_counts=True)
+    sizes = {int(other): int(np.count_nonzero(flat == other)) for other in np.unique(pairs[1])}
+    keep = np.ones(len(claims.at), bool)
+    taken: dict[int, int] = {}
+    for (cell, other), count in zip(pairs.T.tolist(), shared.tolist(), strict=True):
+        age = None if other in locked else age_of(other)
+        if age is None or age == ages[cell] or count <= DOUBLE_SHARE * min(area[cell], sizes[other]):
+            continue
+        both = contested[(claims.which[contested] == cell) & (owner[contested] == other)]
+        if ages[cell] < age:
+            flat[claims.at[both]] = 0
+            taken[other] = taken.get(other, 0) + count
+        elif count > DOUBLE_SHARE * area[cell]:
+            keep[claims.which == cell] = False
+        else:
+            keep[both] = False
+    for other, count in taken.items():
+        if count > DOUBLE_SHARE * sizes[other]:  # what is left is a rim that nobody meant
+            flat[flat == other] = 0
+    return claims if keep.all() else Claims(claims.which[keep], claims.at[keep], claims.logits[keep])
 
 
 def _defence(labels: LabelImage, at: IntArray, locked: frozenset[int]) -> npt.NDArray[np.float64]:

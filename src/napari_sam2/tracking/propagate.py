@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -239,7 +240,8 @@ def run_pass(
         done = already.get(frame, frozenset())
         fresh = [f for f in found if f is not None and not (f.prompts and done.issuperset(f.cells))]
         if fresh and frames[0] <= frame < frames[1]:
-            result = merge(frame, fresh, read(frame), locked(frame), clean, frozenset(held(frame)))
+            age_of = partial(walking[0].anchors.book.age, frame=frame)
+            result = merge(frame, fresh, read(frame), locked(frame), clean, frozenset(held(frame)), age_of)
             try:
                 yield result
             except GeneratorExit:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.tracking import paste
-from napari_sam2.tracking.arbitrate import Claims, paint, settle_doubles
+from napari_sam2.tracking.arbitrate import Claims, paint, settle_doubles, settle_with_present
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.masks import Masks
 from napari_sam2.tracking.prompts import FramePrompts
@@ -85,6 +85,7 @@ def merge(
     locked: frozenset[int] = frozenset(),
     clean: bool = True,
     held: frozenset[int] = frozenset(),
+    age_of: Callable[[int], int | None] = lambda cell: None,
 ) -> FrameResult:
     """Arbitrate the masks of some cells on a frame that others already have pixels on.
 
@@ -102,6 +103,8 @@ def merge(
         Remove islands and fill holes of the painted cells.
     held
         Cells among `found` that are not painted; unlike locked ones, they can lose pixels.
+    age_of
+        Frames from the nearest prompt of a cell in `labels` to here; None where that is not known.
     """
     fixed = locked | held
     shape = (labels.shape[0], labels.shape[1])
@@ -139,7 +142,11 @@ def merge(
         result.suspects.update(group.suspects)
         result.prompted |= frozenset(group.prompts)
     claimed = Claims.join(claims)
-    paint(labels, cells, settle_doubles(claimed, len(cells), ages) if clean else claimed, locked)
+    if clean:
+        claimed = settle_doubles(claimed, len(cells), ages)
+        claimed = settle_with_present(labels, claimed, ages, age_of, locked)
+        before[labels == 0] = 0  # what gave way does not come back
+    paint(labels, cells, claimed, locked)
     if clean:
         tidy(labels, free - drawn)
         # A pixel that was won and then dropped as part of an island goes back to whom it belonged.
