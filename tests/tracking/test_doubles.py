@@ -1,15 +1,12 @@
-"""Two cells on one object: the one prompted nearer in time has it, whichever of them was painted first."""
+"""Two cells on one object, one of them in the labels already: who is prompted about it has it, from there on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from napari_sam2.tracking.arbitrate import Claims, paint, settle_doubles, settle_with_present
+from napari_sam2.tracking import CellTracker
+from napari_sam2.tracking.arbitrate import Claims, paint, settle_with_present
 
 SHAPE = (40, 50)
 
@@ -28,78 +25,93 @@ def _claims(*masks: np.ndarray, logit: float = 2.0) -> Claims:
 
 def _painted(
     labels: np.ndarray,
-    cell: int,
     mask: np.ndarray,
-    age: int,
-    ages: dict[int, int],
+    prompted: set[int],
+    going_on: frozenset[tuple[int, int]] = frozenset(),
     locked: frozenset[int] = frozenset(),
     logit: float = 2.0,
-) -> np.ndarray:
-    """What merging does: settle, then paint, into a copy."""
+) -> tuple[np.ndarray, set[tuple[int, int]]]:
+    """What merging does with cell 3: settle, then paint, into a copy; and who displaced whom."""
     out = labels.astype(np.int32)
-    claims = settle_with_present(out, _claims(mask, logit=logit), [age], ages.get, locked)
-    paint(out, [cell], claims, locked)
-    return out
+    claims = _claims(mask, logit=logit)
+    claims, won = settle_with_present(out, [3], claims, prompted.__contains__, going_on, locked)
+    paint(out, [3], claims, locked)
+    return out, won
 
 
 CELL, OTHER = _disc(20, 20, 8), _disc(20, 22, 8)
 
 
 def test_a_correction_takes_a_cell_back_from_another_one_that_drifted_onto_it() -> None:
-    found = _painted(np.where(OTHER, 7, 0), 3, CELL, age=0, ages={7: 12})
+    found, won = _painted(np.where(OTHER, 7, 0), CELL, prompted={3})
     assert np.array_equal(found == 3, CELL)
     assert not (found == 7).any(), "of the other one only a rim is left, which nobody meant"
+    assert won == {(3, 7)}
 
 
-def test_who_was_prompted_longer_ago_does_not_take_it() -> None:
-    before = np.where(OTHER, 7, 0)
-    assert np.array_equal(_painted(before, 3, CELL, age=12, ages={7: 2}, logit=50.0), before)
+def test_and_goes_on_to_have_it_on_the_frames_that_follow() -> None:
+    found, won = _painted(np.where(OTHER, 7, 0), CELL, prompted=set(), going_on=frozenset({(3, 7)}))
+    assert np.array_equal(found == 3, CELL) and not (found == 7).any()
+    assert won == {(3, 7)}
 
 
-@pytest.mark.parametrize("ages", [{7: 5}, {}])
-def test_equal_and_unknown_ages_leave_it_to_the_logits(ages: dict[int, int]) -> None:
-    found = _painted(np.where(OTHER, 7, 0), 3, CELL, age=5, ages=ages)
+@pytest.mark.parametrize(("prompted", "going_on"), [(set(), {(7, 3)}), ({3, 7}, {(3, 9)})])
+def test_otherwise_it_is_left_to_the_logits(prompted: set[int], going_on: set[tuple[int, int]]) -> None:
+    found, won = _painted(np.where(OTHER, 7, 0), CELL, prompted, frozenset(going_on))
     assert (found == 3)[CELL & ~OTHER].all()
-    deep = _disc(20, 22, 2)
-    assert (found == 7)[deep].all(), "the inside of a kept cell defends itself"
+    assert (found == 7)[_disc(20, 22, 2)].all(), "the inside of a kept cell defends itself"
+    assert not won
+
+
+def test_a_cell_that_drifts_does_not_take_one_that_is_prompted_here() -> None:
+    before = np.where(OTHER, 7, 0)
+    found, won = _painted(before, CELL, prompted={7}, going_on=frozenset({(3, 7)}), logit=50.0)
+    assert np.array_equal(found, before) and not won
 
 
 def test_locked_cells_never_give_way() -> None:
-    before = np.where(OTHER, 7, 0)
-    found = _painted(before, 3, CELL, age=0, ages={7: 12}, locked=frozenset({7}))
-    assert np.array_equal(found == 7, OTHER)
+    found, won = _painted(np.where(OTHER, 7, 0), CELL, prompted={3}, locked=frozenset({7}))
+    assert np.array_equal(found == 7, OTHER) and not won
 
 
 def test_neighbours_that_only_touch_are_no_doubles() -> None:
     beside = _disc(20, 33, 8)
-    found = _painted(np.where(beside, 7, 0), 3, CELL, age=0, ages={7: 12})
-    assert np.count_nonzero(found == 7) > 0.8 * beside.sum()
+    found, won = _painted(np.where(beside, 7, 0), CELL, prompted={3})
+    assert np.count_nonzero(found == 7) > 0.8 * beside.sum() and not won
 
 
-def test_of_a_mask_over_two_cells_the_older_part_stays() -> None:
-    """One that swallowed its neighbour gives back the neighbour, and keeps itself."""
+def test_one_that_swallowed_its_neighbour_gives_it_back_and_keeps_itself() -> None:
     own = _disc(20, 38, 10)
-    found = _painted(np.where(own | CELL, 7, 0), 3, CELL, age=0, ages={7: 4})
+    found, won = _painted(np.where(own | CELL, 7, 0), CELL, prompted={3})
     assert np.array_equal(found == 3, CELL)
     assert np.array_equal(found == 7, own & ~CELL)
+    assert won == {(3, 7)}
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 10**6))
-def test_it_does_not_matter_who_was_painted_first(seed: int) -> None:
-    """Two overlapping cells of different age: together, or one after the other, in both orders."""
-    rng = np.random.default_rng(seed)
-    masks = [_disc(*rng.uniform(12, 28, 2), rng.uniform(5, 9)) for _ in range(2)]
-    ages = {1: 0, 2: int(rng.integers(1, 9))}
-    shared = np.count_nonzero(masks[0] & masks[1])
-    if shared <= 0.5 * min(mask.sum() for mask in masks):
-        return  # no doubles: those are left to the logits
-    together = np.zeros(SHAPE, np.int32)
-    paint(together, [1, 2], settle_doubles(_claims(*masks), 2, [ages[1], ages[2]]))
-    age_of: Callable[[int], int | None] = ages.get
-    for order in ((0, 1), (1, 0)):
-        one_by_one = np.zeros(SHAPE, np.int32)
-        for i in order:
-            claims = settle_with_present(one_by_one, _claims(masks[i]), [ages[i + 1]], age_of)
-            paint(one_by_one, [i + 1], claims)
-        assert np.array_equal(one_by_one, together)
+def _blobs(frames: int = 7) -> np.ndarray:
+    """A movie of two bright discs that stand still."""
+    rng = np.random.default_rng(3)
+    y, x = np.indices((96, 128))
+    still = 30 + 170 * ((np.hypot(y - 48, x - 36) < 14) | (np.hypot(y - 48, x - 90) < 14))
+    return np.clip(still + rng.normal(0, 6, (frames, 96, 128)), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("direction", ["forward", "both"])
+def test_a_click_takes_an_object_back_on_all_frames_although_only_that_cell_is_tracked_again(direction) -> None:
+    movie = _blobs()
+    tracker = CellTracker(movie, device="cpu", cell_diameter=28.0)
+    tracker.add_click(cell=1, frame=0, yx=(48, 36))
+    for _ in tracker.track("forward"):
+        pass
+    tracker.labels[1:][tracker.labels[1:] == 1] = 9  # as if another cell, with its prompt elsewhere, lay on it
+    alone = np.asarray(tracker.labels[3] == 9)
+    tracker.add_click(cell=2, frame=3, yx=(48, 36))
+    for _ in tracker.track(direction, cells=[2]):
+        pass
+    changed = range(3, 7) if direction == "forward" else range(1, 7)
+    for frame in changed:
+        mine = np.asarray(tracker.labels[frame] == 2)
+        assert (mine & alone).sum() > 0.9 * alone.sum(), frame
+        assert not (tracker.labels[frame] == 9).any(), frame
+    if direction == "forward":
+        assert (tracker.labels[2] == 9).sum() > 0.9 * alone.sum(), "what is not tracked stays"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,61 +169,66 @@ def doubles(
 
 def settle_with_present(
     labels: LabelImage,
+    cells: Sequence[int],
     claims: Claims,
-    ages: Sequence[int],
-    age_of: Callable[[int], int | None],
+    prompted: Callable[[int], bool],
+    going_on: Set[tuple[int, int]] = frozenset(),
     locked: frozenset[int] = frozenset(),
-) -> Claims:
+) -> tuple[Claims, set[tuple[int, int]]]:
     """Settle doubles between cells that are being painted and those that a label image holds already.
 
-    The same rule as in `settle_doubles`, so that it does not matter which of two cells was tracked first: of two cells
-    on one object that one has it which was prompted nearer in time. Without it a cell that drifted onto another one
-    defends its pixels there against every correction of that other one.
+    A cell that drifted onto another one would defend its pixels there against every correction of that other one. So
+    who is prompted on this frame has the object that the prompt is about, and goes on to have it on the frames that
+    follow, for as long as the two are doubles there.
 
     Parameters
     ----------
     labels
         (Y, X) label image; cells that give way lose their pixels, in place.
+    cells
+        Cell numbers that `claims.which` counts.
     claims
-        What the cells that are painted claim.
-    ages
-        Frames from the nearest prompt of each of them to here.
-    age_of
-        The same for a cell in `labels`, by its number; None where it is not known, which leaves all to the logits.
+        What they claim.
+    prompted
+        Whether a cell, painted or present, is prompted on this frame.
+    going_on
+        (winner, loser) of the frame before, by cell number.
     locked
         Cells in `labels` whose pixels must not change.
 
     Returns
     -------
-    Claims
+    claims
         Those that are left.
+    won
+        (winner, loser) where a painted cell displaced a present one.
     """
     flat = labels.reshape(-1)
     owner = flat[claims.at]
     contested = np.flatnonzero(owner)
+    won: set[tuple[int, int]] = set()
     if not len(contested):
-        return claims
-    area = np.bincount(claims.which, minlength=len(ages))
+        return claims, won
+    area = np.bincount(claims.which, minlength=len(cells))
     pairs, shared = np.unique(np.stack((claims.which[contested], owner[contested])), axis=1, return_counts=True)
     sizes = {int(other): int(np.count_nonzero(flat == other)) for other in np.unique(pairs[1])}
     keep = np.ones(len(claims.at), bool)
     taken: dict[int, int] = {}
-    for (cell, other), count in zip(pairs.T.tolist(), shared.tolist(), strict=True):
-        age = None if other in locked else age_of(other)
-        if age is None or age == ages[cell] or count <= DOUBLE_SHARE * min(area[cell], sizes[other]):
+    for (which, other), count in zip(pairs.T.tolist(), shared.tolist(), strict=True):
+        if other in locked or count <= DOUBLE_SHARE * min(area[which], sizes[other]):
             continue
-        both = contested[(claims.which[contested] == cell) & (owner[contested] == other)]
-        if ages[cell] < age:
+        mine, theirs = prompted(cells[which]), prompted(other)
+        both = contested[(claims.which[contested] == which) & (owner[contested] == other)]
+        if not theirs and (mine or (cells[which], other) in going_on):
             flat[claims.at[both]] = 0
             taken[other] = taken.get(other, 0) + count
-        elif count > DOUBLE_SHARE * area[cell]:
-            keep[claims.which == cell] = False
-        else:
-            keep[both] = False
+            won.add((cells[which], other))
+        elif theirs and not mine:
+            keep[claims.which == which if count > DOUBLE_SHARE * area[which] else both] = False
     for other, count in taken.items():
         if count > DOUBLE_SHARE * sizes[other]:  # what is left is a rim that nobody meant
             flat[flat == other] = 0
-    return claims if keep.all() else Claims(claims.which[keep], claims.at[keep], claims.logits[keep])
+    return (claims if keep.all() else Claims(claims.which[keep], claims.at[keep], claims.logits[keep])), won
 
 
 def _defence(labels: LabelImage, at: IntArray, locked: frozenset[int]) -> npt.NDArray[np.float64]:

@@ -162,10 +162,6 @@ class PromptBook:
         """Frames on which a cell was prompted, in ascending order."""
         return sorted(self._book.get(cell, ()))
 
-    def age(self, cell: int, frame: int) -> int | None:
-        """Frames from a cell's nearest prompt to a frame; None for a cell without prompts."""
-        return min((abs(frame - at) for at in self.frames_of(cell)), default=None)
-
     def __getitem__(self, key: tuple[int, int]) -> FramePrompts:
         cell, frame = key
         return self._book.get(cell, {}).get(frame, FramePrompts())

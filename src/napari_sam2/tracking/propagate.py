@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 
 import numpy as np
 import numpy.typing as npt
@@ -199,6 +198,7 @@ def run_pass(
     already: Mapping[int, frozenset[int]],
     held: Callable[[int], Iterable[int]] = lambda frame: (),
     parking: Parking | None = None,
+    displaced: dict[int, Set[tuple[int, int]]] | None = None,
 ) -> Generator[FrameResult, None, None]:
     """Track segments of one direction through time.
 
@@ -218,6 +218,8 @@ def run_pass(
         Cells that are not to be written on a frame, but can lose pixels there.
     parking
         Has where cells were left by a pass that was interrupted, and keeps where this one leaves them.
+    displaced
+        Which cells gave an object to which (`arbitrate.settle_with_present`), by frame; other passes may go on with it.
 
     Yields
     ------
@@ -228,6 +230,7 @@ def run_pass(
     if not segments:
         return
     parked = parking.take(segments, held) if parking is not None else {}
+    displaced = {} if displaced is None else displaced
     walking = [Trail(anchors, part, parked) for anchors, part in trails if part]
     clean = walking[0].engine.settings.tidy
     starts, ends = [frame for trail in walking for frame in trail.begins], [s.last for s in segments]
@@ -240,8 +243,12 @@ def run_pass(
         done = already.get(frame, frozenset())
         fresh = [f for f in found if f is not None and not (f.prompts and done.issuperset(f.cells))]
         if fresh and frames[0] <= frame < frames[1]:
-            age_of = partial(walking[0].anchors.book.age, frame=frame)
-            result = merge(frame, fresh, read(frame), locked(frame), clean, frozenset(held(frame)), age_of)
+            book, going_on = walking[0].anchors.book, displaced.get(frame - segments[0].step, frozenset())
+            here = set(book.on_frame(frame))
+            keep = frozenset(held(frame))
+            result = merge(frame, fresh, read(frame), locked(frame), clean, keep, here.__contains__, going_on)
+            if result.displaced:
+                displaced[frame] = result.displaced | displaced.get(frame, frozenset())
             try:
                 yield result
             except GeneratorExit:

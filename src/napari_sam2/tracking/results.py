@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,6 +39,8 @@ class FrameResult:
         Cells whose mask is doubtful and was not remembered, with the reason in words.
     prompted
         Cells whose mask on this frame comes from their prompts rather than from memory.
+    displaced
+        (winner, loser): cells that gave an object to the cell whose prompts are about it.
     """
 
     frame: int
@@ -48,6 +50,7 @@ class FrameResult:
     areas: dict[int, int] = field(default_factory=dict)
     suspects: dict[int, str] = field(default_factory=dict)
     prompted: frozenset[int] = frozenset()
+    displaced: Set[tuple[int, int]] = frozenset()
 
 
 @dataclass
@@ -85,7 +88,8 @@ def merge(
     locked: frozenset[int] = frozenset(),
     clean: bool = True,
     held: frozenset[int] = frozenset(),
-    age_of: Callable[[int], int | None] = lambda cell: None,
+    prompted: Callable[[int], bool] = lambda cell: False,
+    going_on: Set[tuple[int, int]] = frozenset(),
 ) -> FrameResult:
     """Arbitrate the masks of some cells on a frame that others already have pixels on.
 
@@ -103,8 +107,8 @@ def merge(
         Remove islands and fill holes of the painted cells.
     held
         Cells among `found` that are not painted; unlike locked ones, they can lose pixels.
-    age_of
-        Frames from the nearest prompt of a cell in `labels` to here; None where that is not known.
+    prompted, going_on
+        Who is prompted on this frame, and who displaced whom on the one before (`arbitrate.settle_with_present`).
     """
     fixed = locked | held
     shape = (labels.shape[0], labels.shape[1])
@@ -144,7 +148,7 @@ def merge(
     claimed = Claims.join(claims)
     if clean:
         claimed = settle_doubles(claimed, len(cells), ages)
-        claimed = settle_with_present(labels, claimed, ages, age_of, locked)
+        claimed, result.displaced = settle_with_present(labels, cells, claimed, prompted, going_on, locked)
         before[labels == 0] = 0  # what gave way does not come back
     paint(labels, cells, claimed, locked)
     if clean:

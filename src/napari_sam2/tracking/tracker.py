@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -203,6 +203,7 @@ class CellTracker(Said):
             should be there. Unlike locked ones, they can lose pixels to others.
         """
         written: dict[int, frozenset[int]] = {}
+        displaced: dict[int, Set[tuple[int, int]]] = {}
         kept = held or (lambda frame: ())
         groups = self._scales.group(sorted({s.cell for s in segments}))
         for step in (1, -1):
@@ -210,7 +211,7 @@ class CellTracker(Said):
             trails = [(anchors, [s for s in part if s.cell in set(cells)]) for anchors, cells in groups]
             # what a cell remembers depends on others where neighbours count
             parking = None if self.settings.neighbours else self._parking
-            found = run_pass(trails, span, self._read, self._locks, written, kept, parking)
+            found = run_pass(trails, span, self._read, self._locks, written, kept, parking, displaced)
             with self._features.pixels.reading(), closing(found) as results:
                 for result in results:
                     self.labels[result.frame] = result.labels
