@@ -92,8 +92,8 @@ _CELL = ModelInfo(
     version="2.1",
     file="cell.safetensors",
     url=None,
-    bytes=13669476,
-    sha256="6fd4e7902516400191bcd9e1aaaaa94138ad1a7f6db714ecbbedc23d514949f9",
+    bytes=13671132,
+    sha256="b439a152bc395917b2eb55a46830d978e78ce28239cb4cd01e61b6eed32b6a21",
     licence="BSD-3-Clause",
     description="Small network trained by this project on cells in time-lapse microscopy; comes with the package.",
 )
