@@ -238,7 +238,7 @@ def test_only_cuda_is_recorded_and_it_can_be_switched_off(monkeypatch: pytest.Mo
 
 def test_a_movie_is_tracked_the_same_with_replays() -> None:
     with torch.inference_mode(False):
-        movie = discs_movie(6, (96, 128))
+        movie = discs_movie(20, (96, 128))  # all pointers are there from frame 16 on: then shapes repeat
 
         def tracked(backend: StandIn | None) -> CellTracker:
             tracker = tracker_for(movie, settings=Settings(window=WINDOW, target_diameter=40.0, mirrors=False))

@@ -20,7 +20,7 @@ from .small import Counting, discs_movie, encoded_images
 
 WINDOW = 6
 #: A field of 2 x 1 pages, seam at token 42: larger than a page, small enough to be encoded whole.
-SHAPE = (1332, 300)
+SHAPE = (1344, 320)
 
 
 @cache
@@ -184,15 +184,15 @@ def test_regions_stay_inside_the_field_and_on_whole_elements() -> None:
 
 
 def test_one_page_is_exactly_the_whole_field() -> None:
-    small = Geometry.windowed((200, 300), 1.0, WINDOW)
+    small = Geometry.windowed((224, 320), 1.0, WINDOW)
     assert page_side(small) == small.tokens and page_halo(small) == 0
-    frames = _frames()[:, :200, :300]
+    frames = _frames()[:, :224, :320]
     source = FeatureSource(_model(), Movie(frames, limits=(80, 500)))
     origins = np.array([[3, 5], [0, 0]])
     got = _windows(source, small, 0, origins)[0]
     image = torch.zeros(1, 3, *small.padded_shape)
     pixels = torch.from_numpy(Movie(frames, limits=(80, 500)).frame(0)).permute(2, 0, 1)[None]
-    image[:, :, :200, :300] = normalise(pixels)
+    image[:, :, :224, :320] = normalise(pixels)
     with torch.inference_mode():
         full = _model().encode_image(image).stride16
     expected = gather_windows(full, torch.zeros(2, dtype=torch.long), torch.from_numpy(origins), WINDOW)
