@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_sam2.network.fold import folded
-from napari_sam2.tracking.geometry import MAX_SCALE
+from napari_sam2.tracking.geometry import MAX_SCALE, STRETCH
 from napari_sam2.tracking.mirrors import MIRRORS
 from tests.network.formula_weights import mini_cell_model
 
@@ -40,7 +40,7 @@ def test_a_cell_gets_the_field_that_suits_its_size(diameter: float, octaves: int
     tracker.add_mask(1, 0, _disc((130, 140), diameter))
     assert tracker._scales.level(1) == octaves
     typical, own = tracker._scales.geometry(0), tracker._scales.anchors(1).geometry
-    assert own.mean_scale == pytest.approx(min(typical.mean_scale / 2**octaves, MAX_SCALE), rel=0.02)
+    assert own.mean_scale == pytest.approx(min(typical.mean_scale / 2**octaves, MAX_SCALE), rel=STRETCH)
 
 
 def test_small_and_large_cells_are_tracked_together() -> None:

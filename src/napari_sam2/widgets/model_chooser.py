@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QProgres
 
 from napari_sam2.weights import DownloadProgress, ModelInfo, list_models
 from napari_sam2.widgets import notify
+from napari_sam2.widgets.listen import when_destroyed
 from napari_sam2.widgets.runner import Job
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class ModelChooser(QWidget):
         layout.addWidget(self.about)
         self.fill(model)
         self.box.activated.connect(self._activated)
-        self.destroyed.connect(_stopper(self))
+        when_destroyed(self, _stopper(self))
 
     @property
     def name(self) -> str:
@@ -208,12 +209,12 @@ def _download(info: ModelInfo, job: Job) -> Iterator[DownloadProgress]:
         raise problems[0]
 
 
-def _stopper(chooser: ModelChooser) -> object:
+def _stopper(chooser: ModelChooser) -> Callable[[], None]:
     import weakref
 
     known = weakref.ref(chooser)
 
-    def stop(_: object = None) -> None:
+    def stop() -> None:
         alive = known()
         if alive is not None and alive._job is not None:
             alive._job.stop.set()

@@ -26,6 +26,7 @@ from napari_sam2.session.folder import SUFFIX
 from napari_sam2.widgets.button_state import Can, Facts
 from napari_sam2.widgets.export_job import Exporter, ExportState
 from napari_sam2.widgets.exports import FOLDERS, OFFERS, Offer, suggested, why_not
+from napari_sam2.widgets.listen import when_destroyed
 from napari_sam2.widgets.panel import Panel
 from napari_sam2.widgets.place import from_home
 from napari_sam2.widgets.reopening import reopen
@@ -81,7 +82,7 @@ class SavePanel(Panel):
         self._build()
         self.follow((self.exporter.changed,))
         exporter = self.exporter
-        self.destroyed.connect(lambda *_: exporter.close(0))
+        when_destroyed(self, lambda: exporter.close(0))
 
     def _build(self) -> None:
         session, choice, grid, running = QHBoxLayout(), QHBoxLayout(), QGridLayout(), QHBoxLayout()
