@@ -149,7 +149,8 @@ def merge(
     if clean:
         claimed = settle_doubles(claimed, len(cells), ages)
         claimed, result.displaced = settle_with_present(labels, cells, claimed, prompted, going_on, locked)
-        before[labels == 0] = 0  # what gave way does not come back
+        if result.displaced:
+            before[labels == 0] = 0  # what gave way does not come back
     paint(labels, cells, claimed, locked)
     if clean:
         tidy(labels, free - drawn)
