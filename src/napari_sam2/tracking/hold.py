@@ -51,16 +51,32 @@ def hold_clicks(logits_nhw: Tensor, points_npx2: Tensor, labels_np: Tensor) -> T
     height, width = logits.shape[1:]
     clicked = (labels_np == FOREGROUND) | (labels_np == BACKGROUND)
     sign = torch.where(labels_np == FOREGROUND, 1.0, -1.0)
-    size = torch.tensor([width, height], device=logits.device)
-    at = ((points_npx2.float() - (LOGIT_STRIDE - 1) / 2) / LOGIT_STRIDE).clamp(min=0).minimum(size - 1)
-    grid = (at / (size - 1) * 2 - 1)[:, None]
-    there = F.grid_sample(logits[:, None], grid, align_corners=True)[:, 0, 0]
+    at = _on_logits(points_npx2, (height, width))
+    there = _sampled(logits, at)
     bent = (clicked & (sign * there < MARGIN)).any(1) & (logits.amax((1, 2)) > NOTHING)
     if not bool(bent.any()):
         return logits
     rows = bent.nonzero()[:, 0]
     found = _field(at[rows], there[rows], sign[rows], clicked[rows], _reach(logits[rows]), (height, width))
     return logits.index_add(0, rows, found)
+
+
+def logits_at(logits_nhw: Tensor, points_npx2: Tensor) -> Tensor:
+    """Logits (N, P), interpolated, at points (x, y) in model pixels of each window."""
+    return _sampled(logits_nhw.float(), _on_logits(points_npx2, (logits_nhw.shape[1], logits_nhw.shape[2])))
+
+
+def _on_logits(points_npx2: Tensor, size: tuple[int, int]) -> Tensor:
+    """Points in pixels of (h, w) logits, none of them outside."""
+    last = torch.tensor([size[1] - 1, size[0] - 1], device=points_npx2.device)
+    return ((points_npx2.float() - (LOGIT_STRIDE - 1) / 2) / LOGIT_STRIDE).clamp(min=0).minimum(last)
+
+
+def _sampled(logits_nhw: Tensor, at_npx2: Tensor) -> Tensor:
+    height, width = logits_nhw.shape[1:]
+    last = torch.tensor([width - 1, height - 1], device=at_npx2.device)
+    grid = (at_npx2 / last * 2 - 1)[:, None]
+    return F.grid_sample(logits_nhw[:, None], grid, align_corners=True)[:, 0, 0]
 
 
 def _reach(logits_nhw: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sam2.network import Prompts, Sam2
+from napari_sam2.network import Prompts, Sam2, Selection
 from napari_sam2.network.config import TOKEN_STRIDE
 from napari_sam2.network.memory_encoder import MASK_BIAS, MASK_SCALE
 from napari_sam2.network.model import FEEDBACK_CLAMP
@@ -18,6 +18,7 @@ from napari_sam2.network.prompt_encoder import ABSENT, BACKGROUND, BOX_BOTTOM_RI
 from napari_sam2.tracking.features import WindowFeatures
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.hold import hold_clicks
+from napari_sam2.tracking.level import lower_to_clicks
 from napari_sam2.tracking.masks import Masks
 from napari_sam2.tracking.mirrors import PLAIN, Mirror, agree, flip, mirror_points
 from napari_sam2.tracking.parts import keep_parts, most_interior
@@ -41,7 +42,8 @@ class Prompter:
         The network.
     trusting
         Trust the user: a cell is there when it is pointed at, whatever the network says, a correction implies that the
-        rest is right, and clicks hold (`hold_clicks`). The published tracker does none of it.
+        rest is right, clicks hold (`hold_clicks`), and what is no likelier than a place clicked away goes with it
+        (`lower_to_clicks`). The published tracker does none of it.
     tidy
         Drop parts of a mask that nobody pointed at.
     """
@@ -95,18 +97,46 @@ class Prompter:
             asked = Prompts(mirror_points(points, labels, size, mirror), labels)
             if bool(has_feedback[at].any()):
                 asked.mask_logits_nhw, asked.has_mask_n = flip(feedback[at], mirror), has_feedback[at]
-            embedding = self.model.embed_prompts(asked, size)
-            output = self.model.decode(source[at], features.stride8[at], features.stride4[at], embedding)
+            maps = source[at], features.stride8[at], features.stride4[at]
+            chosen = self._answer(maps, asked, (count <= 1) & self.model.config.multimask_clicks)
+            logits = flip(chosen.logits_nhw, mirror)
             if self.trusting:
-                positive = (labels > BACKGROUND).any(1)
-                raised = output.object_logits_n.clamp(min=PROMPTED_LOGIT)
-                output.object_logits_n = torch.where(positive, raised, output.object_logits_n)
-            chosen = self.model.select(output, (count <= 1) & self.model.config.multimask_clicks)
-            chosen.logits_nhw = self._heed(flip(chosen.logits_nhw, mirror), said, points, labels, size)
+                logits = self._lowered(logits, maps, points, labels, size, mirror)
+            chosen.logits_nhw = self._heed(logits, said, points, labels, size)
             masks.put(at, chosen)
             feedback[at] = chosen.logits_nhw.float().clamp(-FEEDBACK_CLAMP, FEEDBACK_CLAMP)
             has_feedback[at] = True
         return masks
+
+    def _answer(self, maps: Sequence[Tensor], asked: Prompts, best_of_three: Tensor) -> Selection:
+        """What the network answers to prompts on windows, of which it gets all three maps."""
+        embedding = self.model.embed_prompts(asked, (maps[0].shape[2], maps[0].shape[3]))
+        output = self.model.decode(maps[0], maps[1], maps[2], embedding)
+        if self.trusting:
+            positive = (asked.labels_np > BACKGROUND).any(1)
+            raised = output.object_logits_n.clamp(min=PROMPTED_LOGIT)
+            output.object_logits_n = torch.where(positive, raised, output.object_logits_n)
+        return self.model.select(output, best_of_three)
+
+    def _lowered(
+        self,
+        logits_nhw: Tensor,
+        maps: Sequence[Tensor],
+        points: Tensor,
+        labels: Tensor,
+        size: tuple[int, int],
+        mirror: Mirror,
+    ) -> Tensor:
+        """Masks without what is no likelier than places clicked away, for which the network is asked once more."""
+        told = ((labels == BACKGROUND).any(1) & (labels > BACKGROUND).any(1)).nonzero()[:, 0]
+        if not len(told):
+            return logits_nhw
+        points, labels = points[told], labels[told]
+        rest = labels.masked_fill(labels == BACKGROUND, ABSENT)
+        asked = Prompts(mirror_points(points, rest, size, mirror), rest)
+        untold = self._answer([m[told] for m in maps], asked, torch.zeros_like(told, dtype=torch.bool))
+        lowered = lower_to_clicks(logits_nhw[told], flip(untold.logits_nhw, mirror), points, labels)
+        return logits_nhw.index_copy(0, told, lowered.to(logits_nhw))
 
     def agree(self, geometry: Geometry, prompts: Sequence[FramePrompts], plain: Masks, others: list[Masks]) -> Masks:
         """Take what several views of N cells agree on, as far as it heeds what was said in the end."""

@@ -1,0 +1,65 @@
+"""A click on the rim of a blurred mask moves the rim; one on a sharp mask or beside it does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_sam2.network.prompt_encoder import ABSENT, BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND
+from napari_sam2.tracking.level import ABOVE, lower_to_clicks
+
+from .test_hold import PLACES, SIDE, blob, model_px
+
+ON_AND_OFF = torch.tensor([[FOREGROUND, BACKGROUND]])
+
+
+def test_the_slope_of_a_blurred_cell_moves_all_around() -> None:
+    blurred = blob(radius=16, steep=0.25)[None]
+    kept = lower_to_clicks(blurred, blurred, model_px((32, 32), (32, 40)), ON_AND_OFF)[0] > 0
+    far = np.hypot(*(np.mgrid[:SIDE, :SIDE] - 32))
+    assert kept[torch.tensor(far < 7.5)].all() and not kept[torch.tensor(far > 8.5)].any()
+
+
+def test_a_sharp_cell_keeps_its_edge_where_another_one_is_clicked_away() -> None:
+    cell, tongue = blob(32, 24, 10, steep=3.0), blob(32, 40, 7, steep=0.3)
+    both = torch.maximum(cell, tongue)[None]
+    kept = lower_to_clicks(both, both, model_px((32, 24), (32, 41)), ON_AND_OFF)[0] > 0
+    assert not kept[32, 41]
+    lost = (cell > 0) & ~kept
+    assert lost.sum() < 0.15 * (cell > 0).sum(), "less than a pixel of its outline"
+
+
+def test_what_the_network_found_with_help_stays() -> None:
+    untold, told = blob(32, 32, 16, steep=0.25)[None], torch.maximum(blob(32, 32, 8), blob(32, 56, 5))[None]
+    kept = lower_to_clicks(told, untold, model_px((32, 32), (32, 40)), ON_AND_OFF)
+    assert torch.equal(kept[untold <= 0], told[untold <= 0]) and (kept[0, 30:35, 55:58] > 0).all()
+
+
+def test_clicks_on_ground_that_was_no_cell_change_nothing() -> None:
+    logits = torch.stack([blob(), blob(), blob()])
+    points = torch.cat([model_px((32, 32), (2, 2)), model_px((20, 20), (44, 44)), model_px((32, 32), (0, 0))])
+    labels = torch.tensor([
+        [FOREGROUND, BACKGROUND],
+        [BOX_TOP_LEFT, BOX_BOTTOM_RIGHT],
+        [FOREGROUND, ABSENT],
+    ])  # fmt: skip
+    assert torch.equal(lower_to_clicks(logits, logits, points, labels), logits)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(PLACES, st.booleans()), min_size=1, max_size=6), st.floats(0.1, 2.0))
+def test_places_clicked_as_the_cell_stay_and_nothing_is_added(
+    clicks: list[tuple[tuple[int, int], bool]], steep: float
+) -> None:
+    logits = blob(radius=20, steep=steep)[None]
+    labels = torch.tensor([[FOREGROUND if on else BACKGROUND for _, on in clicks]])
+    kept = lower_to_clicks(logits, logits, model_px(*[yx for yx, _ in clicks]), labels)
+    assert (kept <= logits).all() and not (kept[logits <= 0] != logits[logits <= 0]).any()
+    for (y, x), on in clicks:
+        before = float(logits[0, y, x])
+        if on and before > 0:
+            assert kept[0, y, x] >= min(before, ABOVE) - 1e-3
+    if not any(on for _, on in clicks):
+        assert all(kept[0, y, x] <= 1e-3 for (y, x), _ in clicks)
