@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_sam2.network.prompt_encoder import ABSENT, BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND
+from napari_sam2.tracking import CellTracker
 from napari_sam2.tracking.level import ABOVE, lower_to_clicks
 
 from .test_hold import PLACES, SIDE, blob, model_px
@@ -63,3 +64,17 @@ def test_places_clicked_as_the_cell_stay_and_nothing_is_added(
             assert kept[0, y, x] >= min(before, ABOVE) - 1e-3
     if not any(on for _, on in clicks):
         assert all(kept[0, y, x] <= 1e-3 for (y, x), _ in clicks)
+
+
+def test_one_click_on_the_rim_of_a_blurred_nucleus_draws_it_in_on_the_other_side_too() -> None:
+    far = np.hypot(*(np.mgrid[:160, :160] - 80))
+    movie = np.random.default_rng(0).normal(np.exp(-((far / 16) ** 2)) * 100 + 20, 4)[None].astype(np.float32)
+    tracker = CellTracker(movie, cell_diameter=44)
+    tracker.add_click(1, 0, (80, 80))
+    before = tracker.segment(0) == 1
+    right = int(np.flatnonzero(before[80]).max())
+    tracker.add_click(1, 0, (80, right - 5), foreground=False)
+    after = tracker.segment(0) == 1
+    assert after[80, 80] and not after[80, right - 5 :].any()
+    drawn_in = np.flatnonzero(after[80]).min() - np.flatnonzero(before[80]).min()
+    assert drawn_in >= 3 and not (after & ~before).any()
