@@ -11,18 +11,7 @@ from scipy import ndimage
 
 from napari_sam2.network import Sam2
 from napari_sam2.training.batches import BatchBuilder, BatchPlan, soft_mask, window_of
-from napari_sam2.training.conventions import (
-    CORE,
-    CORE_SHARE,
-    GROW,
-    INWARDS,
-    KINDS,
-    MIN_AREA,
-    OUTWARDS,
-    PART,
-    SHRINK,
-    redraw,
-)
+from napari_sam2.training.conventions import CORE, CORE_SHARE, GROW, KINDS, MIN_AREA, SHRINK, redraw
 from napari_sam2.training.forward import Trainee
 from napari_sam2.training.losses import LossWeights
 
@@ -71,29 +60,11 @@ def test_a_shrunken_cell_keeps_its_middle_and_a_grown_one_its_distance() -> None
         small = redraw(frames, labels, 1, np.random.default_rng(seed), SHRINK)
         large = redraw(frames, labels, 1, np.random.default_rng(seed), GROW)
         assert small is not None and large is not None
-        for drawn, moved, limits in ((small, 20 - far[small[0] == 1].max(), INWARDS),
-                                     (large, far[large[0] == 1].max() - 20, OUTWARDS)):  # fmt: skip
-            assert limits[0] * 20 - 1 <= moved <= limits[1] * 20 + 1
+        for drawn, moved in ((small, far[labels[0] == 1].max() - far[small[0] == 1].max()),
+                             (large, far[large[0] == 1].max() - far[labels[0] == 1].max())):  # fmt: skip
+            assert 0.1 * 20 - 1 <= moved <= 0.4 * 20 + 1
             radius = far[drawn[0] == 1].max()
             assert (far[drawn[0] != 1] > radius - 1.5).all(), "all around alike"
-
-
-def test_a_part_lies_within_the_cell_and_beside_its_middle_to_all_sides() -> None:
-    y, x = np.indices((80, 80))
-    labels = (np.hypot(y - 40, x - 40) < 20).astype(np.int32)[None].repeat(2, 0)
-    labels[1] = np.roll(labels[1], 5, 1)
-    frames = np.zeros((2, 80, 80), np.float32)
-    sides = set()
-    for seed in range(40):
-        drawn = redraw(frames, labels, 1, np.random.default_rng(seed), PART)
-        assert drawn is not None and ((labels == 1) | (drawn != 1)).all()
-        assert np.array_equal(np.roll(drawn[0], 5, 1), drawn[1]), "the same part on every frame"
-        dy, dx = (float(at.mean()) - 40 for at in np.nonzero(drawn[0]))
-        radius = np.sqrt((drawn[0] == 1).sum() / np.pi)
-        assert np.hypot(dy, dx) <= 20 - radius + 1
-        if np.hypot(dy, dx) > 3:
-            sides.add((dy > 0, dx > 0))
-    assert len(sides) == 4
 
 
 def test_a_core_is_the_brighter_or_the_darker_part() -> None:

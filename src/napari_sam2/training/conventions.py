@@ -2,10 +2,9 @@
 
 Where a cell ends is not only in the picture: one user draws nuclei up to their last glow, another the bright part that
 is in focus, a third the cell with its halo. Whoever corrects a mask says which it is, and a network that has seen one
-convention only goes on drawing that: a click takes a bite out of its mask, and so does the next one. So some cells are
-taught as somebody else would draw them: shrunken, a little or to a small rest, in the middle or beside it, grown, or as
-their brighter or darker core, in the same way on every frame of a clip. A single click does not tell which is meant, so
-what it gives does not count then; a box, a mask and corrections do tell.
+convention only goes on drawing that, click after click. So some cells are taught as somebody else would draw them:
+shrunken, grown, or as their brighter or darker core, in the same way on every frame of a clip. A single click does not
+tell which is meant, so what it gives does not count then; a box, a mask and corrections do tell.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from scipy import ndimage
 Labels = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
-#: How often a cell is shrunken, shrunken to a part that lies beside its middle, grown, or cut down to its core.
-SHRINK, PART, GROW, CORE = "shrink", "part", "grow", "core"
-KINDS = {SHRINK: 0.3, PART: 0.15, GROW: 0.2, CORE: 0.35}
-#: How far an outline moves inwards and outwards, in shares of the cell's largest depth on the first frame.
-INWARDS, OUTWARDS = (0.1, 0.7), (0.1, 0.4)
+#: How often a cell is shrunken, grown, or cut down to its core.
+SHRINK, GROW, CORE = "shrink", "grow", "core"
+KINDS = {SHRINK: 0.35, GROW: 0.25, CORE: 0.4}
+#: How far an outline moves, in shares of the cell's largest depth on the first frame.
+MOVED = (0.1, 0.4)
 #: Share of a cell that its core is, and how smooth the picture is made for it, in shares of the depth.
-CORE_SHARE = (0.1, 0.8)
+CORE_SHARE = (0.3, 0.8)
 CORE_SMOOTH = 0.2
 #: A redrawn cell has at least so many pixels, and this share of what the truth shows.
-MIN_AREA, MIN_SHARE = 40, 0.06
+MIN_AREA, MIN_SHARE = 40, 0.15
 
 
 def redraw(
@@ -55,10 +54,8 @@ def redraw(
     depth = float(_inside(first).max(initial=0.0))
     if depth <= 0:
         return None
-    moved = rng.uniform(*(OUTWARDS if kind == GROW else INWARDS)) * depth
+    moved = rng.uniform(*MOVED) * depth
     share, sign = rng.uniform(*CORE_SHARE), 1.0 if rng.random() < 0.5 else -1.0
-    angle, length = rng.uniform(0, 2 * np.pi), moved * rng.uniform(0.3, 1) if kind == PART else 0.0
-    aside = (round(length * np.sin(angle)), round(length * np.cos(angle)))
     out = labels.copy()
     for frame, own, target in zip(frames, labels, out, strict=True):
         box = _box(own == cell, int(moved) + 2)
@@ -67,8 +64,8 @@ def redraw(
         mask, around = own[box] == cell, own[box] == 0
         if kind == GROW:
             new = mask | (around & (ndimage.distance_transform_edt(~mask) <= moved))
-        elif kind != CORE:
-            new = mask & _shifted(_inside(mask) > moved, aside)
+        elif kind == SHRINK:
+            new = mask & (_inside(mask) > moved)
         else:
             smooth = ndimage.gaussian_filter(frame[box], CORE_SMOOTH * depth)
             new = _core(sign * smooth, mask, share)
@@ -95,12 +92,6 @@ def _inside(mask: Mask) -> npt.NDArray[np.float64]:
     """Depth of each pixel in a mask, in px; what the frame cuts off goes on beyond it."""
     depth: npt.NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(mask, 1, mode="edge"))[1:-1, 1:-1]
     return depth
-
-
-def _shifted(mask: Mask, by: tuple[int, int]) -> Mask:
-    """A mask moved by whole pixels; what comes in at a border is what lay there."""
-    moved: Mask = ndimage.shift(mask.astype(np.uint8), by, order=0, mode="nearest").astype(bool) if any(by) else mask
-    return moved
 
 
 def _box(mask: Mask, margin: int) -> tuple[slice, slice] | None:
