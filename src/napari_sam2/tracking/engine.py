@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 #: Cells in one batch on a CPU: enough to make up for what a call costs, and few enough for its intermediate results.
 CPU_CHUNK = 36
+#: Cells in a batch so small that a single CPU thread is quicker: steps of a millisecond wait for each other otherwise.
+ONE_THREAD = 4
 
 
 class Engine:
@@ -198,7 +201,8 @@ class Engine:
             left = cells - at
             size = -(-left // -(-left // self.chunk))  # batches of about one size: small ones are slow
             try:
-                out.append(run(slice(at, at + size)))
+                with _threads_for(size, self.model.device):
+                    out.append(run(slice(at, at + size)))
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -214,6 +218,20 @@ class Engine:
                 continue
             at += size
         return out
+
+
+@contextmanager
+def _threads_for(cells: int, device: torch.device) -> Iterator[None]:
+    """Compute a small batch on a CPU with one thread; torch has as many as before afterwards."""
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or cells > ONE_THREAD or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
