@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,24 @@ def test_a_few_cells_are_computed_on_one_thread_and_many_on_all(cells: int, monk
     run(tracker)
     assert set(seen) == {1 if cells <= ONE_THREAD else 2}
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_thread_that_is_born_meanwhile_has_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    born: list[int] = []
+    decode = Sam2.decode
+
+    def watched(self: Sam2, *args: torch.Tensor) -> object:
+        other = threading.Thread(target=lambda: born.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+        return decode(self, *args)
+
+    monkeypatch.setattr(Sam2, "decode", watched)
+    tracker = tracker_for(discs_movie(2, (96, 128)))
+    tracker.add_click(1, 0, (40, 40))
+    tracker.segment(0)
+    assert born and set(born) == {2}
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.masks import Masks, join_masks
 from napari_sam2.tracking.memory import MemoryBank
 from napari_sam2.tracking.mirrors import MIRRORS, mirror_origins
+from napari_sam2.tracking.one_thread import on_one_thread
 from napari_sam2.tracking.prompting import Prompter
 from napari_sam2.tracking.prompts import FramePrompts
 from napari_sam2.tracking.settings import Settings
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 #: Cells in one batch on a CPU: enough to make up for what a call costs, and few enough for its intermediate results.
 CPU_CHUNK = 36
-#: Cells in a batch so small that a single CPU thread is quicker: steps of a millisecond wait for each other otherwise.
+#: Cells in a batch so small that a single CPU thread is quicker (`one_thread`).
 ONE_THREAD = 4
 
 
@@ -201,8 +202,9 @@ class Engine:
             left = cells - at
             size = -(-left // -(-left // self.chunk))  # batches of about one size: small ones are slow
             try:
-                with _threads_for(size, self.model.device):
-                    out.append(run(slice(at, at + size)))
+                part = partial(run, slice(at, at + size))
+                small = size <= ONE_THREAD and self.model.device.type == "cpu"
+                out.append(on_one_thread(part) if small else part())
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -218,20 +220,6 @@ class Engine:
                 continue
             at += size
         return out
-
-
-@contextmanager
-def _threads_for(cells: int, device: torch.device) -> Iterator[None]:
-    """Compute a small batch on a CPU with one thread; torch has as many as before afterwards."""
-    threads = torch.get_num_threads()
-    if device.type != "cpu" or cells > ONE_THREAD or threads == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
