@@ -37,7 +37,8 @@ def on_one_thread(call: Callable[[], T]) -> T:
 @lru_cache(maxsize=1)
 def _thread() -> ThreadPoolExecutor:
     threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(1, "napari-sam2-small", initializer=_take_one)
+    # named as what it is: one of torch's, that stays as those do, and no job that somebody has to end
+    pool = ThreadPoolExecutor(1, "torch-single", initializer=_take_one)
     pool.submit(int).result()  # it is born now
     torch.set_num_threads(threads)  # for those that are born from here on
     return pool
