@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -39,6 +39,10 @@ class Counter:
         with FlopCounterMode(display=False, custom_mapping=_cpu_attention()) as counter:
             yield
         self.flops[part] += counter.get_total_flops()
+
+    def shared(self, wide: int) -> AbstractContextManager[None]:
+        """Operations are as many in lanes as elsewhere."""
+        return nullcontext()
 
 
 def attend_flops(config: Sam2Config, cells: int, tokens: int, memory: MemoryBatch | None) -> float:

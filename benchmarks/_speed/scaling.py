@@ -38,8 +38,8 @@ FLOOR_NOTE = (
     "a shared machine is not always equally fast; medians over the frames. Attention counts keys of each memory once "
     "and values as narrow as memories are; nothing that is padded or done twice counts. Reading and resampling the "
     "frame, norms, activations and painting count nothing, though they take time. The field is one page, so that there "
-    "are no halos. Parts are timed in one more frame with clocks inside; cut includes reading and resampling the "
-    "frame."
+    "are no halos. Parts are timed in one more frame with clocks inside, in which batches that are computed side by "
+    "side otherwise come one after the other and count for their share; cut includes reading and resampling the frame."
 )
 
 
@@ -170,4 +170,4 @@ def _split(tracker: CellTracker, run: Iterator[object], device: torch.device | s
     clock = Clock(device)
     with watch(tracker, clock):
         whole = seconds_of(lambda: next(run), device)
-    return clock.seconds | {"rest": whole - sum(clock.seconds.values())}
+    return clock.seconds | {"rest": whole - clock.spent}

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, Protocol
 from unittest.mock import patch
 
 import torch
 
 from benchmarks._speed.contenders import synchronise
-from napari_sam2.tracking import CellTracker, features, guard, memory, propagate, results
+from napari_sam2.tracking import CellTracker, engine, features, guard, memory, propagate, results
+from napari_sam2.tracking.lanes import lanes, side_by_side
 
 #: Parts in the order in which a frame goes through them.
 PARTS = ("encode", "cut", "recall", "attend", "decode", "guard", "memory", "keys", "remember", "paint", "tidy")
 
-Around = Callable[[str, tuple[Any, ...]], AbstractContextManager[None]]
+
+class Around(Protocol):
+    """What is done around every call of a part."""
+
+    def __call__(self, part: str, arguments: tuple[Any, ...]) -> AbstractContextManager[None]:
+        """Context that a call runs in."""
+
+    def shared(self, wide: int) -> AbstractContextManager[None]:
+        """Context in which calls take one of so many lanes each."""
 
 
 @contextmanager
 def watch(tracker: CellTracker, around: Around) -> Iterator[None]:
     """Enter ``around(part, arguments)`` for every call of a part of a frame's work.
+
+    What is computed side by side otherwise comes one after the other meanwhile, each in one lane.
 
     Parameters
     ----------
@@ -49,7 +60,16 @@ def watch(tracker: CellTracker, around: Around) -> Iterator[None]:
         (propagate, "merge", "paint"),
         (results, "tidy", "tidy"),
     ]
+
+    def in_turn(calls: Sequence[Callable[[], Any]], single: bool = False) -> Iterator[Any]:
+        wide = min(lanes(), len(calls))
+        for call in calls:
+            with around.shared(wide):
+                found = next(side_by_side([call], single or wide > 1))
+            yield found
+
     with ExitStack() as stack:
+        stack.enter_context(patch.object(engine, "side_by_side", in_turn))
         for owner, name, part in places:
             stack.enter_context(patch.object(owner, name, _wrapped(getattr(owner, name), part, around)))
         yield
@@ -71,12 +91,21 @@ class Clock:
     ----------
     device
         Waited for at every change of part, which makes the whole a little slower on a GPU.
+
+    Attributes
+    ----------
+    seconds
+        By part; what is shared out among lanes counts for as much as it takes when all of them are busy.
+    spent
+        Seconds inside parts, whether shared out or not.
     """
 
     def __init__(self, device: torch.device | str) -> None:
         self.device = device
         self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.spent = 0.0
         self._inner: list[float] = []
+        self._wide = 1
 
     @contextmanager
     def __call__(self, part: str, arguments: tuple[Any, ...]) -> Iterator[None]:
@@ -89,6 +118,17 @@ class Clock:
         finally:
             synchronise(self.device)
             spent = time.perf_counter() - began
-            self.seconds[part] += spent - self._inner.pop()
+            own = spent - self._inner.pop()
+            self.seconds[part] += own / self._wide
+            self.spent += own
             if self._inner:
                 self._inner[-1] += spent
+
+    @contextmanager
+    def shared(self, wide: int) -> Iterator[None]:
+        """Count what runs inside as taking one of so many lanes."""
+        self._wide = wide
+        try:
+            yield
+        finally:
+            self._wide = 1

@@ -298,7 +298,8 @@ def test_cells_in_small_batches_are_the_same_as_in_one() -> None:
 
 
 @pytest.mark.parametrize("cells", [1, 7, 10, 11, 23])
-def test_batches_are_of_about_one_size(cells: int) -> None:
+def test_batches_are_of_about_one_size(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_sam2.tracking.engine.lanes", lambda: 1)
     engine = _three()._engine
     engine.chunk = 10
     parts = engine._in_chunks(cells, lambda part: list(range(part.start, part.stop)))

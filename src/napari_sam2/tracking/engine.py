@@ -17,10 +17,10 @@ from napari_sam2.network.model import upscale_logits
 from napari_sam2.tracking.arbitrate import suppress_losers
 from napari_sam2.tracking.features import FeatureSource
 from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.lanes import lanes, side_by_side
 from napari_sam2.tracking.masks import Masks, join_masks
 from napari_sam2.tracking.memory import MemoryBank
 from napari_sam2.tracking.mirrors import MIRRORS, mirror_origins
-from napari_sam2.tracking.one_thread import on_one_thread
 from napari_sam2.tracking.prompting import Prompter
 from napari_sam2.tracking.prompts import FramePrompts
 from napari_sam2.tracking.settings import Settings
@@ -30,8 +30,10 @@ T = TypeVar("T")
 
 #: Cells in one batch on a CPU: enough to make up for what a call costs, and few enough for its intermediate results.
 CPU_CHUNK = 36
-#: Cells in a batch so small that a single CPU thread is quicker (`one_thread`).
+#: Cells in a batch so small that a single CPU thread is quicker.
 ONE_THREAD = 4
+#: Cells that a batch has at least where a frame's cells are shared out among lanes.
+FEWEST = 2
 
 
 class Engine:
@@ -49,7 +51,8 @@ class Engine:
     Attributes
     ----------
     chunk
-        Most cells in one batch; halved whenever the device runs out of memory.
+        Most cells in work at once, in one batch or in several side by side (`lanes`); halved whenever the device runs
+        out of memory.
     """
 
     def __init__(self, model: Sam2, features: FeatureSource, settings: Settings) -> None:
@@ -57,7 +60,9 @@ class Engine:
         self.features = features
         self.calls = features.calls
         self.settings = settings
-        self.chunk = min(settings.chunk, CPU_CHUNK) if model.device.type == "cpu" else settings.chunk
+        self.chunk = settings.chunk
+        # whole fields are large enough for many threads to work on one together
+        self._laned = model.device.type == "cpu" and settings.window is not None
         self._prompter = Prompter(model, trusting=not settings.reference, tidy=settings.tidy)
         self._mirrored = [features.mirrored(mirror) for mirror in MIRRORS] if settings.mirrors else []
 
@@ -189,7 +194,7 @@ class Engine:
         return None if self.settings.window is None else self.model.memory_attention.memory_keys(memories)
 
     def _in_chunks(self, cells: int, run: Callable[[slice], T]) -> list[T]:
-        """Run batches of at most `chunk` cells; a batch that does not fit into memory is halved and tried again.
+        """Run batches of at most `chunk` cells at once; what does not fit into memory is tried again with half of that.
 
         Raises
         ------
@@ -199,27 +204,41 @@ class Engine:
         out: list[T] = []
         at = 0
         while at < cells:
-            left = cells - at
-            size = -(-left // -(-left // self.chunk))  # batches of about one size: small ones are slow
+            parts, at_once = self._parts(at, cells)
+            work = [partial(run, part) for part in parts]
+            small = parts[0].stop - parts[0].start <= ONE_THREAD
+            results = side_by_side(work, small) if self._laned else (call() for call in work)
             try:
-                part = partial(run, slice(at, at + size))
-                small = size <= ONE_THREAD and self.model.device.type == "cpu"
-                out.append(on_one_thread(part) if small else part())
+                for part, found in zip(parts, results, strict=True):
+                    out.append(found)
+                    at = part.stop
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                if size == 1:
+                if at_once == 1:
                     raise MemoryError(
                         f"not even one cell fits into the memory of {self.model.device}: close other programs, take a "
                         "smaller model, or track on the CPU"
                     ) from error
-                self.chunk = max(1, size // 2)
+                self.chunk = max(1, at_once // 2)
                 self.calls.replayer.forget()
                 if self.model.device.type == "cuda":
                     torch.cuda.empty_cache()
-                continue
-            at += size
         return out
+
+    def _parts(self, first: int, cells: int) -> tuple[list[slice], int]:
+        """Batches of about one size (small ones are slow), and how many cells are in work at once."""
+        left = cells - first
+        wide = min(lanes(), self.chunk) if self._laned else 1
+        most = self.chunk // wide
+        if self.model.device.type == "cpu":
+            most = min(most, CPU_CHUNK)
+        n = max(-(-left // most), min(wide, left // FEWEST))
+        if n > wide:
+            n = min(left, -(-n // wide) * wide)  # so that no lane is left over at the end
+        cuts = [first + left * i // n for i in range(n + 1)]
+        parts = [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        return parts, min(left, wide * max(part.stop - part.start for part in parts))
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
