@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.masks import Masks
+from napari_sam2.tracking.outline import level_of
 from napari_sam2.tracking.prompts import FramePrompts, PromptBook
 
 
@@ -31,6 +33,8 @@ class Anchor:
         (layers, h * w, C) of the memory, where the bank keeps keys.
     centre
         (y, x) of the mask in model pixels.
+    level
+        Level of the logits at which frames tracked from here are cut (`outline.level_of`); None while nobody has asked.
     """
 
     prompts: FramePrompts
@@ -38,6 +42,7 @@ class Anchor:
     memory: Tensor
     keys: Tensor | None
     centre: npt.NDArray[np.float64]
+    level: float | None = None
 
 
 class Anchors:
@@ -67,6 +72,28 @@ class Anchors:
         for frame, cells in missing.items():
             self._compute(frame, cells)
         return [self._known[key] for key in wanted]
+
+    def levels(self, wanted: Sequence[tuple[int, int]]) -> list[float]:
+        """Return the levels at which frames tracked from (cell, frame) pairs are cut: 0 where no outline was told."""
+        anchors = dict(zip(wanted, self.get(wanted), strict=True))
+        missing: dict[int, list[Anchor]] = {}
+        for (_, frame), anchor in anchors.items():
+            if anchor.level is None and anchor.prompts.outlined and self.engine.settings.outlines:
+                missing.setdefault(frame, []).append(anchor)
+        for frame, some in missing.items():
+            found = level_of(self._tracked(frame, some), torch.cat([anchor.masks.logits_nhw for anchor in some]))
+            for anchor, level in zip(some, found.tolist(), strict=True):
+                anchor.level = level
+        return [anchors[key].level or 0.0 for key in wanted]
+
+    def _tracked(self, frame: int, anchors: Sequence[Anchor]) -> Tensor:
+        """Logits (N, 4h, 4w) of anchors of a frame, tracked on it from nothing but their own memories."""
+        bank, rows = self.engine.bank(self.geometry, len(anchors), 1), np.arange(len(anchors))
+        for row, anchor in enumerate(anchors):
+            masks = anchor.masks
+            bank.condition(row, 0, frame, anchor.memory, masks.origins[0], masks.pointers_nc[0], anchor.keys)
+        origins = np.concatenate([anchor.masks.origins for anchor in anchors])
+        return self.engine.from_memory(self.geometry, frame, 1, bank, rows, origins)[0].logits_nhw
 
     def _compute(self, frame: int, cells: list[int]) -> None:
         prompts = [self.book[cell, frame] for cell in cells]

@@ -111,6 +111,12 @@ class FramePrompts:
         """The user's own mask where it is the answer, and not only where the rounds start from."""
         return None if self.rounds else self.mask
 
+    @property
+    def outlined(self) -> bool:
+        """Whether more was said than where the cell is: a box, a mask, or a second click."""
+        clicks = sum(len(r.clicks) for r in self.rounds)
+        return self.start is not None or clicks > 1 or any(r.box is not None for r in self.rounds)
+
     def anchor(self) -> tuple[float, float]:
         """A place (y, x) on or near the cell: the middle of what was drawn, or of the positive clicks.
 

@@ -28,6 +28,9 @@ class Settings:
     neighbours
         Lower a cell's logits where another cell's are higher before it is remembered. A cell's masks then depend, a
         little, on which others are tracked with it.
+    outlines
+        Draw cells beside a frame whose outline was told (by a box, a mask or corrections) as they were drawn there,
+        where the network by itself would go back to its own idea of them.
     guard
         Do not remember doubtful masks.
     min_iou
@@ -57,6 +60,7 @@ class Settings:
     tidy: bool = True
     mirrors: bool = True
     neighbours: bool = False
+    outlines: bool = True
     guard: bool = True
     min_iou: float = 0.3
     max_growth: float = 3.0
@@ -77,6 +81,7 @@ REFERENCE = Settings(
     tidy=False,
     mirrors=False,
     neighbours=False,
+    outlines=False,
     guard=False,
     search_cells=0,
     reference=True,
