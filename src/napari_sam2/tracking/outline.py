@@ -9,6 +9,8 @@ that follow are cut at most of that level too.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,6 +20,11 @@ LOWEST, HIGHEST, STEP = -1.5, 0.95, 0.05
 GAIN, EQUAL = 0.03, 0.01
 #: Share of the level that frames are cut at: they are tracked from memories of masks that were cut already.
 SHARE = 0.7
+#: Frames after which a third of the level is left: a cell may come into focus, and an outline that has become wrong, or
+#: was told badly, should not be kept up against what the picture shows.
+FADING = 8.0
+
+FloatArray = npt.NDArray[np.float64]
 
 
 def level_of(tracked_nhw: Tensor, wanted_nhw: Tensor) -> Tensor:
@@ -49,6 +56,12 @@ def level_of(tracked_nhw: Tensor, wanted_nhw: Tensor) -> Tensor:
     chosen = levels[far.argmin(0)]
     helps = (best - overlap_ln[levels == 0][0] >= GAIN) & (peak > 0)
     return torch.where(helps, SHARE * chosen, torch.zeros_like(chosen))
+
+
+def faded(level_n: FloatArray, frames_n: npt.NDArray[np.int64]) -> FloatArray:
+    """What is left of levels (N,) so many frames (N,), 1 or more, from where they were found."""
+    left: FloatArray = level_n * np.exp((1 - frames_n) / FADING)
+    return left
 
 
 def cut_at(logits_nhw: Tensor, level_n: Tensor) -> Tensor:

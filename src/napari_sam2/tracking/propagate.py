@@ -12,7 +12,7 @@ import torch
 from napari_sam2.tracking.anchors import Anchor, Anchors
 from napari_sam2.tracking.guard import Guard
 from napari_sam2.tracking.masks import Masks, join_masks
-from napari_sam2.tracking.outline import cut_at
+from napari_sam2.tracking.outline import cut_at, faded
 from napari_sam2.tracking.parking import Parked, Parking
 from napari_sam2.tracking.parts import keep_parts, shift_masks
 from napari_sam2.tracking.plan import Segment
@@ -56,7 +56,7 @@ class Trail:
         high, wide = self.geometry.window_tokens
         self._seen = np.zeros((len(segments), high * LOGITS_PER_TOKEN, wide * LOGITS_PER_TOKEN), bool)
         self._seen_origin = np.zeros((len(segments), 2), np.int64)
-        self._levels = np.zeros(len(segments))
+        self._levels, self._told = np.zeros(len(segments)), np.zeros(len(segments), np.int64)
         self._guard = Guard(len(segments), self.engine.settings)
         self._search = Search(len(segments), self.engine.settings)
         self._active: list[Segment] = []
@@ -112,7 +112,8 @@ class Trail:
         known = dict(zip(wanted, self.anchors.get(wanted), strict=True))
         for segment in segments:
             self._load(segment, [known[segment.cell, at] for at in segment.conditioning])
-        self._levels[[self._row_of[s] for s in segments]] = self.anchors.levels([(s.cell, frame) for s in segments])
+        rows = [self._row_of[s] for s in segments]
+        self._levels[rows], self._told[rows] = self.anchors.levels([(s.cell, frame) for s in segments]), frame
         self._active += [s for s in segments if s.last != s.start]
         cells = [s.cell for s in segments]
         masks = join_masks([known[s.cell, frame].masks for s in segments])
@@ -164,7 +165,7 @@ class Trail:
     def _state(self) -> dict[str, npt.NDArray[np.generic]]:
         """What is known of cells besides their memories, a row for each, by name."""
         known = {"centre": self._centres, "origin": self._origins, "seen": self._seen, "seen at": self._seen_origin}
-        known["level"] = self._levels
+        known |= {"level": self._levels, "told": self._told}
         judged = {f"guard {name}": values for name, values in self._guard.state().items()}
         return {**known, **judged, **{f"search {name}": values for name, values in self._search.state().items()}}
 
@@ -179,7 +180,7 @@ class Trail:
 
     def _look(self, frame: int, rows: IntArray, origins: IntArray) -> Masks:
         masks = self.engine.from_memory(self.geometry, frame, self.step, self._bank, rows, origins)[0]
-        levels = self._levels[rows]
+        levels = faded(self._levels[rows], np.abs(frame - self._told[rows]))
         if levels.any():
             masks.logits_nhw = cut_at(masks.logits_nhw, torch.from_numpy(levels).to(masks.logits_nhw))
         return masks
