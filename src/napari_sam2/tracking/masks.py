@@ -102,6 +102,17 @@ class Masks:
         area: FloatArray = (self.logits_nhw > 0).sum((1, 2)).cpu().numpy() * float(LOGIT_STRIDE**2)
         return area
 
+    def at_border(self, tokens: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        """Which masks (N,) reach to the border of a field of so many tokens, that is, to the frame's."""
+        positive: npt.NDArray[np.bool_] = (self.logits_nhw > 0).cpu().numpy()
+        last = np.array(tokens) - np.array(positive.shape[1:]) * LOGIT_STRIDE // TOKEN_STRIDE
+        reaches = np.zeros(len(positive), bool)
+        for axis in (0, 1):
+            lines = np.asarray(positive.any(2 - axis))
+            reaches |= (self.origins[:, axis] <= 0) & lines[:, 0]
+            reaches |= (self.origins[:, axis] >= last[axis]) & lines[:, -1]
+        return reaches
+
     def centres(self, fallback: FloatArray) -> FloatArray:
         """Centres of mass (N, 2) in model pixels; the fallback where there is no mask."""
         positive = (self.logits_nhw > 0).float()

@@ -135,6 +135,21 @@ class FramePrompts:
             raise ValueError("no prompt to take a place from")
         return (float(np.mean([c[0] for c in positive])), float(np.mean([c[1] for c in positive])))
 
+    def extent(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """First and last (y, x) of what was drawn: of the mask, else of the first box.
+
+        Raises
+        ------
+        ValueError
+            If nothing was drawn.
+        """
+        if self.start is not None and self.start.area:
+            (y, x), (h, w) = self.start.origin, self.start.crop.shape
+            return (y, x), (y + h - 1, x + w - 1)
+        for box in (r.box for r in self.rounds if r.box is not None):
+            return box
+        raise ValueError("neither a mask nor a box was drawn")
+
     def diameter(self) -> float | None:
         """Diameter in pixels told by a mask (of the disc of its area) or by a box (mean side); None for clicks."""
         if self.start is not None and self.start.area:

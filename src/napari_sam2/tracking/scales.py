@@ -15,8 +15,8 @@ from napari_sam2.tracking.prompts import FramePrompts, PromptBook
 
 #: Octaves by which a cell may differ from the typical one. Within one octave the network copes by itself.
 MAX_OCTAVES = 2
-#: Cells that are cut off at the border or measured too small are no reason for a field of twice the scale, which costs
-#: four times as much to encode: a finer field needs this much more than an octave.
+#: Cells that are measured too small are no reason for a field of twice the scale, which costs four times as much to
+#: encode: a finer field needs this much more than an octave. Nor are those that the frame's border cuts off, ever.
 FINER_MARGIN = 0.6
 
 
@@ -110,7 +110,7 @@ class Scales:
             if drawn is None:
                 clicked.append((cell, frames[0]))
             else:
-                self._levels[cell] = (prompts, self.cell_diameter, self._octaves(drawn))
+                self._levels[cell] = (prompts, self.cell_diameter, self._octaves(drawn, self._cut_off(prompts)))
         if not clicked:
             return
         geometry = self.geometry()
@@ -118,21 +118,29 @@ class Scales:
         # By the first click alone: a correction must not move the cell to another field. Where that click is all there
         # is, its mask will be needed anyway.
         single = [key for key in clicked if self.book[key] == first_click(self.book[key])]
-        areas = {key: a.masks.areas()[0] for key, a in zip(single, typical.get(single), strict=True)}
-        for frame in sorted({t for cell, t in clicked if (cell, t) not in areas}):
-            keys = [key for key in clicked if key[1] == frame and key not in areas]
+        found = {key: anchor.masks for key, anchor in zip(single, typical.get(single), strict=True)}
+        for frame in sorted({t for cell, t in clicked if (cell, t) not in found}):
+            keys = [key for key in clicked if key[1] == frame and key not in found]
             first = [first_click(self.book[key]) for key in keys]
             masks = self.engine.from_prompts(geometry, frame, first, rough=True)
-            areas.update(zip(keys, masks.areas(), strict=True))
+            found.update((key, masks.row(i)) for i, key in enumerate(keys))
         for cell, frame in clicked:
-            measured = 2 * math.sqrt(areas[cell, frame] / math.pi) / geometry.mean_scale
-            self._levels[cell] = (self.book[cell, frame], self.cell_diameter, self._octaves(measured))
+            masks = found[cell, frame]
+            measured = 2 * math.sqrt(masks.areas()[0] / math.pi) / geometry.mean_scale
+            level = self._octaves(measured, bool(masks.at_border(geometry.tokens)[0]))
+            self._levels[cell] = (self.book[cell, frame], self.cell_diameter, level)
 
-    def _octaves(self, diameter: float) -> int:
+    def _cut_off(self, prompts: FramePrompts) -> bool:
+        """Whether a drawn mask or box reaches to the frame's border."""
+        (top, left), (bottom, right) = prompts.extent()
+        height, width = self.engine.features.movie.frame_shape
+        return top < 1 or left < 1 or bottom >= height - 1 or right >= width - 1
+
+    def _octaves(self, diameter: float, cut_off: bool = False) -> int:
         if diameter <= 0:
             return 0
         octaves = math.log2(diameter / self.cell_diameter)
-        level = int(octaves) if octaves > 0 else int(min(octaves + FINER_MARGIN, 0))
+        level = int(octaves) if octaves > 0 else 0 if cut_off else int(min(octaves + FINER_MARGIN, 0))
         return int(np.clip(level, -MAX_OCTAVES, MAX_OCTAVES))
 
     def _windowed(self, diameter: float) -> Geometry:
