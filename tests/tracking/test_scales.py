@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from napari_sam2.network.fold import folded
+from napari_sam2.tracking import CellTracker
 from napari_sam2.tracking.geometry import MAX_SCALE, STRETCH
 from napari_sam2.tracking.mirrors import MIRRORS
+from napari_sam2.tracking.scales import FINER_MARGIN
 from tests.network.formula_weights import mini_cell_model
 
 from .small import discs_movie, encoded_images, run, tracker_for
@@ -41,6 +43,38 @@ def test_a_cell_gets_the_field_that_suits_its_size(diameter: float, octaves: int
     assert tracker._scales.level(1) == octaves
     typical, own = tracker._scales.geometry(0), tracker._scales.anchors(1).geometry
     assert own.mean_scale == pytest.approx(min(typical.mean_scale / 2**octaves, MAX_SCALE), rel=STRETCH)
+
+
+@pytest.mark.parametrize("where", [(0, 140), (259, 140), (130, 0), (130, 299)])
+@pytest.mark.parametrize("box", [True, False])
+def test_what_the_border_leaves_of_a_cell_is_not_its_size(where: tuple[int, int], box: bool) -> None:
+    tracker = _tracker(cell_diameter=18.0)
+    rest = _disc(where, 7)
+    inside = _disc(tuple(np.clip(where, 20, 239)), 5)  # as small as that, away from the border
+    for cell, mask in ((1, rest), (2, inside)):
+        if box:
+            (y, x), (y2, x2) = np.argwhere(mask).min(0).tolist(), np.argwhere(mask).max(0).tolist()
+            tracker.add_box(cell, 0, ((y, x), (y2, x2)))
+        else:
+            tracker.add_mask(cell, 0, mask)
+    assert [tracker._scales.level(cell) for cell in (1, 2)] == [0, -1]
+
+
+def test_a_clicked_cell_that_is_cut_off_gets_no_field_of_its_own() -> None:
+    shape = (512, 512)
+    y, x = np.indices(shape)
+    movie = np.full((1, *shape), 100.0)
+    centres = {1: (120.0, 120.0), 2: (380.0, 120.0), 3: (250.0, 400.0), 4: (250.0, 533.0)}
+    for centre in centres.values():
+        movie[0] += 300 / (1 + np.exp((np.hypot(y - centre[0], x - centre[1]) - 28) / 2))
+    movie += np.random.default_rng(0).normal(0, 8, movie.shape)
+    tracker = CellTracker(movie.astype(np.uint16), "cell", cell_diameter=56.0)
+    for cell, (row, column) in centres.items():
+        tracker.add_click(cell, 0, (row, min(column, 510.0)))
+    labels = tracker.segment(0)
+    rest = np.count_nonzero(labels == 4)
+    assert 0 < 2 * np.sqrt(rest / np.pi) < 56 / 2 ** (1 + FINER_MARGIN), "so little shows of it"
+    assert {tracker._scales.level(cell) for cell in centres} == {0}
 
 
 def test_small_and_large_cells_are_tracked_together() -> None:
