@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from stub import FRAMES, disc, measured, state
@@ -39,6 +41,25 @@ def test_prompts_keep_the_time_they_were_made(session: Session) -> None:
     assert session.prompts(cell)[2].times == (session.prompts(cell)[2].times[0], said.times[2])
     session.remove_prompt(cell, 2)
     assert not session.prompts(cell)
+
+
+@pytest.mark.parametrize("to", [(5, 5), ((5, 5), (9,)), ((5, 5), (9, 9), (1, 1)), "here", 7])
+def test_a_box_is_moved_to_two_corners(session: Session, to: Any) -> None:
+    cell = session.add_box(None, 2, ((5, 5), (15, 15)))
+    before = session.prompts(cell)
+    with pytest.raises(ValueError, match=r"is a box: give its two corners \(y, x\), not"):
+        session.move_prompt(cell, 2, 0, to)
+    assert session.prompts(cell) == before
+    session.move_prompt(cell, 2, 0, ((6, 7), (16, 17)))
+    assert session.prompts(cell)[2].prompts.rounds[0].box == ((6.0, 7.0), (16.0, 17.0))
+
+
+@pytest.mark.parametrize("to", [((5, 5), (9, 9)), (5,), (5, 5, 5), (None, 3)])
+def test_a_click_is_moved_to_one_place(session: Session, to: Any) -> None:
+    cell = session.add_click(None, 2, (10, 10))
+    with pytest.raises(ValueError, match="is a click: give its place|lies outside"):
+        session.move_prompt(cell, 2, 0, to)
+    assert session.prompts(cell)[2].prompts.rounds[0].clicks == ((10.0, 10.0, True),)
 
 
 def test_a_correction_starts_from_the_mask_that_is_there(tracked: Session) -> None:

@@ -110,9 +110,11 @@ def move_prompt(session: Session, cell: int, frame: int, index: int, to: Sequenc
     before = old.prompts.rounds[at]
     book = PromptBook(*_size(session))
     if before.box is not None:
-        book.add_box(cell, frame, ((float(to[0][0]), float(to[0][1])), (float(to[1][0]), float(to[1][1]))))
+        (top, left), (bottom, right) = _numbers(to, (2, 2), f"prompt {index} is a box: give its two corners (y, x)")
+        book.add_box(cell, frame, ((top, left), (bottom, right)))
     elif len(before.clicks) == 1:
-        book.add_clicks(cell, frame, [(float(to[0]), float(to[1]), before.clicks[0][2])])
+        y, x = _numbers(to, (2,), f"prompt {index} is a click: give its place (y, x)")
+        book.add_clicks(cell, frame, [(y, x, before.clicks[0][2])])
     else:
         count = len(before.clicks)
         raise Refused(f"prompt {index} has {count} clicks that were given together: remove it and click again")
@@ -122,6 +124,17 @@ def move_prompt(session: Session, cell: int, frame: int, index: int, to: Sequenc
     new = replace(old, prompts=replace(old.prompts, rounds=rounds), times=times)
     args = {"cell": cell, "frame": frame, "index": index, "to": list(to)}
     _put(session, "move_prompt", cell, frame, new, args, force)
+
+
+def _numbers(given: Sequence[Any], shape: tuple[int, ...], wanted: str) -> Any:
+    """Numbers of a shape, as lists."""
+    try:
+        numbers = np.asarray(given, float)
+    except (TypeError, ValueError):  # words, or lists of different lengths
+        numbers = np.empty(0)
+    if numbers.shape != shape:
+        raise ValueError(f"{wanted}, not {given!r}")
+    return numbers.tolist()
 
 
 def _put(
