@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import torch
 
+from napari_sam2.tracking import lanes as module
 from napari_sam2.tracking.lanes import LANES, lanes, side_by_side
 
 
-@pytest.fixture(params=[1, 2, 8])
+@pytest.fixture(params=[1, 2, 3, 6, 8])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
@@ -33,7 +35,7 @@ def test_results_come_in_order_on_the_threads_that_are_shared_out(threads: int, 
     with torch.inference_mode():
         found = list(side_by_side([call(i) for i in range(n)], single))
     assert [number for number, _, _ in found] == list(range(n))
-    each = 1 if single else max(1, round(threads / min(LANES, n)))
+    each = 1 if single else max(1, threads // min(LANES, n))
     assert {given for _, given, _ in found} == {each}
     assert all(inference for _, _, inference in found)
     assert torch.get_num_threads() == threads
@@ -81,4 +83,47 @@ def test_threads_that_are_born_meanwhile_have_all_threads() -> None:
 
     list(side_by_side([there, there, there]))
     assert born == [2, 2, 2]
+    torch.set_num_threads(before)
+
+
+def test_where_the_system_gives_no_threads_all_is_computed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, start, started = torch.get_num_threads(), threading.Thread.start, []
+    torch.set_num_threads(4)
+
+    def scarce(self: threading.Thread) -> None:
+        if "torch-lane" in self.name:
+            started.append(self)
+            if len(started) > 1:
+                raise RuntimeError("can't start new thread")
+        start(self)
+
+    module._threads.cache_clear()
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    assert list(side_by_side([lambda i=i: i for i in range(6)])) == list(range(6))  # type: ignore[misc]
+    monkeypatch.undo()
+    started[0].join(30)
+    assert not started[0].is_alive(), "it would keep the process from ending"
+    born: list[int] = []
+    other = threading.Thread(target=lambda: born.append(torch.get_num_threads()))
+    other.start()
+    other.join()
+    assert born == [4]
+    torch.set_num_threads(before)
+
+
+def test_nothing_goes_on_where_it_is_left() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    done: list[int] = []
+
+    def slowly(number: int) -> None:
+        time.sleep(0.02)
+        done.append(number)
+
+    results = side_by_side([partial(slowly, i) for i in range(20)])
+    next(results)
+    results.close()
+    seen = len(done)
+    time.sleep(0.1)
+    assert len(done) == seen < 20
     torch.set_num_threads(before)

@@ -39,7 +39,14 @@ def test_what_comes_back_by_itself_is_left_alone() -> None:
     assert level_of(tracked, tracked - 0.02).item() == 0
 
 
-def test_another_place_or_nothing_at_all_has_no_level() -> None:
+@pytest.mark.parametrize("far", [(0, 14), (12, 12)])
+def test_another_place_has_no_level(far: tuple[int, int]) -> None:
+    tracked = _hill(3.0)[None]
+    wanted = torch.roll(_hill(3.0) - 2.0, far, (0, 1))[None]
+    assert level_of(tracked, wanted).item() == 0
+
+
+def test_nothing_at_all_has_no_level() -> None:
     tracked = _hill(3.0)[None]
     assert level_of(torch.full_like(tracked, -1024.0), tracked).item() == 0
     assert level_of(tracked, torch.full_like(tracked, -10.0)).item() == 0

@@ -10,7 +10,8 @@ import torch
 
 from napari_sam2.network.fold import folded
 from napari_sam2.tracking import CellTracker
-from napari_sam2.tracking.geometry import MAX_SCALE, STRETCH
+from napari_sam2.tracking.geometry import MAX_SCALE, STRETCH, Geometry
+from napari_sam2.tracking.masks import Masks
 from napari_sam2.tracking.mirrors import MIRRORS
 from napari_sam2.tracking.scales import FINER_MARGIN
 from tests.network.formula_weights import mini_cell_model
@@ -58,6 +59,24 @@ def test_what_the_border_leaves_of_a_cell_is_not_its_size(where: tuple[int, int]
         else:
             tracker.add_mask(cell, 0, mask)
     assert [tracker._scales.level(cell) for cell in (1, 2)] == [0, -1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale"), [((96, 128), 2.15), ((256, 256), 0.8), ((100, 512), 1.4), ((512, 512), 1.4)]
+)
+def test_masks_at_the_border_of_a_frame_that_its_field_goes_beyond(shape: tuple[int, int], scale: float) -> None:
+    geometry = Geometry.windowed(shape, scale, 16)
+    height, width = geometry.model_shape
+    for y, x, there in [
+        (height - 1, width // 2, True), (height // 2, width - 1, True), (0, width // 2, True), (height // 2, 0, True),
+        (height // 2, width // 2, False), (height - 13, width // 2, False),
+    ]:  # fmt: skip
+        origins = geometry.place_windows(np.array([[y, x]], float))
+        masks = Masks.empty(origins, geometry.window_tokens, 8, torch.device("cpu"), torch.float32)
+        masks.logits_nhw[:] = -1.0
+        row, column = (np.array([y, x]) // 4 - origins[0] * 4).tolist()
+        masks.logits_nhw[0, row, column] = 1.0
+        assert masks.at_border(geometry).tolist() == [there], (y, x)
 
 
 def test_a_clicked_cell_that_is_cut_off_gets_no_field_of_its_own() -> None:

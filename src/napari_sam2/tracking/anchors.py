@@ -81,9 +81,11 @@ class Anchors:
             if anchor.level is None and anchor.prompts.outlined and self.engine.settings.outlines:
                 missing.setdefault(frame, []).append(anchor)
         for frame, some in missing.items():
-            found = level_of(self._tracked(frame, some), torch.cat([anchor.masks.logits_nhw for anchor in some]))
-            for anchor, level in zip(some, found.tolist(), strict=True):
-                anchor.level = level
+            size = max(1, self.engine.chunk)  # cells that are imported by the thousand have a bank of few at a time
+            for part in (some[at : at + size] for at in range(0, len(some), size)):
+                found = level_of(self._tracked(frame, part), torch.cat([anchor.masks.logits_nhw for anchor in part]))
+                for anchor, level in zip(part, found.tolist(), strict=True):
+                    anchor.level = level
         return [anchors[key].level or 0.0 for key in wanted]
 
     def _tracked(self, frame: int, anchors: Sequence[Anchor]) -> Tensor:

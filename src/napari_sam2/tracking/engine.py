@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
@@ -209,9 +210,10 @@ class Engine:
             small = parts[0].stop - parts[0].start <= ONE_THREAD
             results = side_by_side(work, small) if self._laned else (call() for call in work)
             try:
-                for part, found in zip(parts, results, strict=True):
-                    out.append(found)
-                    at = part.stop
+                with closing(results):  # so that nothing goes on where this is interrupted
+                    for part, found in zip(parts, results, strict=True):
+                        out.append(found)
+                        at = part.stop
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise

@@ -8,7 +8,7 @@ gives the number of that moment to every thread that is born meanwhile, for good
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
 from threading import Barrier
@@ -27,7 +27,7 @@ def lanes() -> int:
     return min(LANES, torch.get_num_threads())
 
 
-def side_by_side(calls: Sequence[Callable[[], T]], single: bool = False) -> Iterator[T]:
+def side_by_side(calls: Sequence[Callable[[], T]], single: bool = False) -> Generator[T, None, None]:
     """Compute independent things for inference, up to `lanes` of them at once.
 
     Parameters
@@ -46,17 +46,16 @@ def side_by_side(calls: Sequence[Callable[[], T]], single: bool = False) -> Iter
     if threads == 1 or (wide == 1 and not single):
         yield from (call() for call in calls)
         return
-    each = 1 if single else max(1, round(threads / wide))
+    each = 1 if single else max(1, threads // wide)
     waiting: list[Future[T]] = []
     try:
-        for call in calls:
-            waiting.append(_threads(wide, each).submit(partial(_infer, call)))
-    except RuntimeError:  # Python is about to end, and starts nothing any more
+        try:
+            for call in calls:
+                waiting.append(_threads(wide, each).submit(partial(_infer, call)))
+        except RuntimeError:  # Python is about to end, or the system gives no more threads: the rest is computed here
+            pass
         yield from (future.result() for future in waiting)
         yield from (call() for call in calls[len(waiting) :])
-        return
-    try:
-        yield from (future.result() for future in waiting)
     finally:
         for future in [future for future in waiting if not future.cancel()]:  # all are told before any is waited for
             future.exception()
@@ -72,9 +71,15 @@ def _threads(lanes: int, each: int) -> ThreadPoolExecutor:
     before, all_there = torch.get_num_threads(), Barrier(lanes)
     # named as what they are: some of torch's, that stay as those do, and no job that somebody has to end
     pool = ThreadPoolExecutor(lanes, "torch-lane", initializer=partial(_take, each))
-    for born in [pool.submit(all_there.wait) for _ in range(lanes)]:  # all are born now
-        born.result()
-    torch.set_num_threads(before)  # for those that are born from here on
+    try:
+        for born in [pool.submit(all_there.wait) for _ in range(lanes)]:  # all are born now
+            born.result()
+    except BaseException:  # those that were born would wait for the others for ever, and the process for them
+        all_there.abort()
+        pool.shutdown(wait=False)
+        raise
+    finally:
+        torch.set_num_threads(before)  # for those that are born from here on
     return pool
 
 

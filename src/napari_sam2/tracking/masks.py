@@ -12,6 +12,7 @@ from torch import Tensor
 
 from napari_sam2.network import Selection
 from napari_sam2.network.config import TOKEN_STRIDE
+from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.resample import LOGIT_STRIDE
 
 IntArray = npt.NDArray[np.int64]
@@ -102,15 +103,16 @@ class Masks:
         area: FloatArray = (self.logits_nhw > 0).sum((1, 2)).cpu().numpy() * float(LOGIT_STRIDE**2)
         return area
 
-    def at_border(self, tokens: tuple[int, int]) -> npt.NDArray[np.bool_]:
-        """Which masks (N,) reach to the border of a field of so many tokens, that is, to the frame's."""
+    def at_border(self, geometry: Geometry) -> npt.NDArray[np.bool_]:
+        """Which masks (N,) reach to the border of the frame, which a field may go beyond at the bottom and right."""
         positive: npt.NDArray[np.bool_] = (self.logits_nhw > 0).cpu().numpy()
-        last = np.array(tokens) - np.array(positive.shape[1:]) * LOGIT_STRIDE // TOKEN_STRIDE
         reaches = np.zeros(len(positive), bool)
         for axis in (0, 1):
             lines = np.asarray(positive.any(2 - axis))
-            reaches |= (self.origins[:, axis] <= 0) & lines[:, 0]
-            reaches |= (self.origins[:, axis] >= last[axis]) & lines[:, -1]
+            first = self.origins[:, axis] * TOKEN_STRIDE // LOGIT_STRIDE
+            last = (geometry.model_shape[axis] - 1) // LOGIT_STRIDE - first  # line of the frame's last pixel
+            beyond = np.arange(lines.shape[1]) >= last[:, None]
+            reaches |= ((first <= 0) & lines[:, 0]) | (lines & beyond).any(1)
         return reaches
 
     def centres(self, fallback: FloatArray) -> FloatArray:

@@ -112,9 +112,10 @@ class Trail:
         known = dict(zip(wanted, self.anchors.get(wanted), strict=True))
         for segment in segments:
             self._load(segment, [known[segment.cell, at] for at in segment.conditioning])
-        rows = [self._row_of[s] for s in segments]
-        self._levels[rows], self._told[rows] = self.anchors.levels([(s.cell, frame) for s in segments]), frame
-        self._active += [s for s in segments if s.last != s.start]
+        going_on = [s for s in segments if s.last != s.start]
+        rows = [self._row_of[s] for s in going_on]
+        self._levels[rows], self._told[rows] = self.anchors.levels([(s.cell, frame) for s in going_on]), frame
+        self._active += going_on
         cells = [s.cell for s in segments]
         masks = join_masks([known[s.cell, frame].masks for s in segments])
         return Found(self.geometry, cells, masks, {cell: self.anchors.book[cell, frame] for cell in cells})

@@ -127,7 +127,7 @@ class Scales:
         for cell, frame in clicked:
             masks = found[cell, frame]
             measured = 2 * math.sqrt(masks.areas()[0] / math.pi) / geometry.mean_scale
-            level = self._octaves(measured, bool(masks.at_border(geometry.tokens)[0]))
+            level = self._octaves(measured, bool(masks.at_border(geometry)[0]))
             self._levels[cell] = (self.book[cell, frame], self.cell_diameter, level)
 
     def _cut_off(self, prompts: FramePrompts) -> bool:
