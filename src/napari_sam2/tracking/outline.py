@@ -19,7 +19,7 @@ LOWEST, HIGHEST, STEP = -1.5, 0.95, 0.05
 #: IoU with the corrected mask that a level has to gain over 0, and by which one nearer to 0 may be below the best.
 GAIN, EQUAL = 0.03, 0.01
 #: IoU with the corrected mask that has to be reached: else the cell was found at another place, and no level helps.
-FOUND = 0.4
+FOUND = 0.25
 #: Share of the level that frames are cut at: they are tracked from memories of masks that were cut already.
 SHARE = 0.7
 #: Frames after which a third of the level is left: a cell may come into focus, and an outline that has become wrong, or
