@@ -7,9 +7,6 @@ benchmarks/results, and the worst moments as a picture for the model card (``--p
 
 from __future__ import annotations
 
-import argparse
-import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +21,8 @@ if str(REPOSITORY) not in sys.path:  # run as a script
     sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks._book import describe  # noqa: E402
-from benchmarks._machine import machine  # noqa: E402
 from benchmarks._quality.clicks import interior_point, iou  # noqa: E402
+from benchmarks._synthetic import parser_for, write  # noqa: E402
 
 FIRST_SEED = 70_001  # training movies are seeded by pairs of numbers, the presets by small ones
 SMALLEST = 60  # px a cell must show to be clicked
@@ -150,16 +147,8 @@ def choose(moments: Sequence[Moment], count: int) -> list[Moment]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    from napari_sam2.training.synthetic import KINDS
-
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--model", default="cell")
-    ask.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
-    ask.add_argument("--movies", type=int, default=3, help="of each kind [%(default)s]")
-    ask.add_argument("--frames", type=int, default=12)
-    ask.add_argument("--size", type=int, default=256, help="side of a movie, px [%(default)s]")
-    ask.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "results")
+    ask = parser_for(__doc__, movies=3, frames=12, size=256)
     ask.add_argument("--picture", type=Path, help="where to draw the worst moments (.png)")
     given = ask.parse_args(arguments)
     rows, moments = [], []
@@ -169,15 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         moments += [moment for _, found in parts for moment in found]
         print(rows[-1], flush=True)
     shown = choose(moments, WORST)
-    record = {
-        "command": f"python benchmarks/kinds.py {shlex.join(arguments)}".strip(),
-        "machine": machine(),
-        "rows": rows,
-        "worst": [{"kind": m.kind, "seed": m.seed, "cell": m.cell, "frame": m.frame, "iou": m.iou} for m in shown],
-    }
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "kinds.json").write_text(json.dumps(record, indent=1) + "\n")
-    (given.out / "kinds.md").write_text(page(record))
+    worst = [{"kind": m.kind, "seed": m.seed, "cell": m.cell, "frame": m.frame, "iou": m.iou} for m in shown]
+    write(given.out, "kinds", arguments, {"rows": rows, "worst": worst}, page)
     if given.picture:
         from PIL import Image
 

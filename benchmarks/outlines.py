@@ -8,9 +8,6 @@ there up to twice, as long as its IoU with what is wanted is under 0.85; then al
 
 from __future__ import annotations
 
-import argparse
-import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,8 +21,8 @@ if str(REPOSITORY) not in sys.path:  # run as a script
     sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks._book import describe  # noqa: E402
-from benchmarks._machine import machine  # noqa: E402
 from benchmarks._quality.clicks import correction, interior_point, iou  # noqa: E402
+from benchmarks._synthetic import parser_for, write  # noqa: E402
 
 FIRST_SEED = 92_001  # training movies are seeded by pairs of numbers, the presets by small ones
 SMALLEST = 120  # px a cell must show to be clicked
@@ -88,30 +85,14 @@ def rows_of(parts: Sequence[dict[str, list[list[float]]]], outlines: bool) -> li
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    from napari_sam2.training.synthetic import KINDS
-
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--model", default="cell")
-    ask.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
-    ask.add_argument("--movies", type=int, default=2, help="of each kind [%(default)s]")
-    ask.add_argument("--frames", type=int, default=9)
-    ask.add_argument("--size", type=int, default=320, help="side of a movie, px [%(default)s]")
-    ask.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "results")
-    given = ask.parse_args(arguments)
+    given = parser_for(__doc__, movies=2, frames=9, size=320).parse_args(arguments)
     rows: list[dict[str, Any]] = []
     for kept in (True, False):
         movies = [(kind, FIRST_SEED + i) for kind in given.kinds for i in range(given.movies)]
         rows += rows_of([measure(*movie, given.model, given.frames, given.size, kept) for movie in movies], kept)
     rows.sort(key=lambda row: (REDRAWN, CORRECTED, CLICKED).index(row["cells"]))
-    record = {
-        "command": f"python benchmarks/outlines.py {shlex.join(arguments)}".strip(),
-        "machine": machine(),
-        "rows": rows,
-    }
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "outlines.json").write_text(json.dumps(record, indent=1) + "\n")
-    (given.out / "outlines.md").write_text(page(record))
+    write(given.out, "outlines", arguments, {"rows": rows}, page)
 
 
 def page(record: dict[str, Any]) -> str:

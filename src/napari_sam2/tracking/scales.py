@@ -11,6 +11,7 @@ from napari_sam2.tracking.anchors import Anchors
 from napari_sam2.tracking.diameter import diameter_from_clicks, diameter_from_drawings, first_click
 from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.geometry import Geometry
+from napari_sam2.tracking.masks import join_masks
 from napari_sam2.tracking.prompts import FramePrompts, PromptBook
 
 #: Octaves by which a cell may differ from the typical one. Within one octave the network copes by itself.
@@ -124,10 +125,10 @@ class Scales:
             first = [first_click(self.book[key]) for key in keys]
             masks = self.engine.from_prompts(geometry, frame, first, rough=True)
             found.update((key, masks.row(i)) for i, key in enumerate(keys))
-        for cell, frame in clicked:
-            masks = found[cell, frame]
-            measured = 2 * math.sqrt(masks.areas()[0] / math.pi) / geometry.mean_scale
-            level = self._octaves(measured, bool(masks.at_border(geometry)[0]))
+        masks = join_masks([found[key] for key in clicked])
+        measured = 2 * np.sqrt(masks.areas() / math.pi) / geometry.mean_scale
+        for (cell, frame), diameter, cut_off in zip(clicked, measured, masks.at_border(geometry), strict=True):
+            level = self._octaves(float(diameter), bool(cut_off))
             self._levels[cell] = (self.book[cell, frame], self.cell_diameter, level)
 
     def _cut_off(self, prompts: FramePrompts) -> bool:
