@@ -34,9 +34,9 @@ PLAN = BatchPlan(stills=1, still_cells=3, clips=1, clip_cells=3, frames=(3, 3), 
 SETTINGS = TrainSettings(config="tiny-test", plan=PLAN, ramp=0, warmup=2, precision="fp32", synthetic=0.0)
 
 
-def trainer(out: Path, steps: int, **options: Any) -> Trainer:
+def trainer(out: Path, steps: int, settings: TrainSettings = SETTINGS, **options: Any) -> Trainer:
     torch.manual_seed(0)
-    return Trainer(SETTINGS, RunOptions(out, workers=0, steps=steps, threads=1, command="train", **options), TINY)
+    return Trainer(settings, RunOptions(out, workers=0, steps=steps, threads=1, command="train", **options), TINY)
 
 
 def test_windows_hold_the_prompted_cells() -> None:
@@ -143,6 +143,19 @@ def test_resuming_is_exact(tmp_path: Path) -> None:
             assert torch.equal(value, two["optimizer"]["state"][index][name]), f"{index} {name}"
 
 
+def test_resuming_is_exact_where_several_batches_move_the_network_together(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, batches=2)
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    trainer(straight, 4, settings=settings).run(DiscSource(), DiscSource())
+    trainer(broken, 1, settings=settings).run(DiscSource(), DiscSource())
+    assert load_checkpoint(broken)["step"] == 2  # no half of an update is left over
+    trainer(broken, 4, settings=settings).run(DiscSource(), DiscSource())
+    one, two = load_checkpoint(straight), load_checkpoint(broken)
+    assert max(int(state["step"]) for state in one["optimizer"]["state"].values()) == 2
+    for name, value in one["model"].items():
+        assert torch.equal(value, two["model"][name]), name
+
+
 def test_the_decay_starts_where_it_is_asked_for_and_ends_the_run(tmp_path: Path) -> None:
     trainer(tmp_path, 2).run(DiscSource(), DiscSource())
     run = trainer(tmp_path, 0, decay_steps=2)
@@ -158,7 +171,7 @@ def test_a_run_can_go_back_from_its_decay_to_the_plateau(tmp_path: Path) -> None
     run = trainer(tmp_path, 6, plateau=True)  # ... until it is left
     run.run(DiscSource(), DiscSource())
     assert load_checkpoint(tmp_path)["step"] == 6
-    assert run.optimizer.param_groups[0]["lr"] == SETTINGS.learning_rate
+    assert run.updates.optimizer.param_groups[0]["lr"] == SETTINGS.learning_rate
 
 
 def test_a_signal_stops_the_run_with_a_checkpoint(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ SETTING_OPTIONS = (
     "seed",
     "ramp",
     "tilt_ramp",
+    "batches",
     "learning_rate",
     "warmup",
     "average",
@@ -76,6 +77,7 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--config", help="network configuration (cell)")
     group.add_argument("--seed", type=int)
     group.add_argument("--precision", choices=("bf16", "fp32"))
+    group.add_argument("--batches", type=int, help="batches (steps) that move the network together")
     group.add_argument("--lr", type=float, dest="learning_rate")
     group.add_argument("--warmup", type=int, help="steps")
     group.add_argument("--average", type=float, help="decay of the averaged weights")

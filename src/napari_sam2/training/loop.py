@@ -26,11 +26,11 @@ from napari_sam2.training.schedule import AveragedWeights, learning_rate_factor
 from napari_sam2.training.settings import TrainSettings
 from napari_sam2.training.starting import NETWORK
 from napari_sam2.training.step import StepOutput
+from napari_sam2.training.updates import Updates
 from napari_sam2.training.validation import Validation
 
 FAR = 10_000_000  # steps; runs end by time, by a signal, or by --steps
 LOG_EVERY = 10
-BETAS = (0.9, 0.98)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Trainer:
         if weights is not None and saved is None:
             _start(self.trainee, weights)
         _channels_last(self.trainee)
-        self.optimizer = _optimizer(self.trainee, self.settings)
+        self.updates = Updates(self.trainee, self.settings)
         self.step = 0
         self.seconds = 0.0
         self.commands: list[str] = []
@@ -174,6 +174,7 @@ class Trainer:
                         sums[f"n/{name}"] = sums.get(f"n/{name}", 0.0) + 1
                 count += 1
                 now = time.monotonic()
+                whole = self.updates.due(self.step)
                 if self.step % LOG_EVERY == 0:
                     row = {k: v / sums[f"n/{k}"] for k, v in sums.items() if not k.startswith("n/")}
                     row |= {"step": self.step, "seconds_per_step": (now - mark) / count, "minutes": self.seconds / 60}
@@ -183,12 +184,12 @@ class Trainer:
                 if validation is not None and self.step % self.options.validate_every == 0:
                     self.validate(validation, log)
                     mark = time.monotonic()
-                if now - saved_at > self.options.checkpoint_every * 60:
+                if whole and now - saved_at > self.options.checkpoint_every * 60:
                     self.save()
                     draw_curves(log, out / "curves.png")
                     saved_at = time.monotonic()
                 limit = self.options.time_limit * 60
-                if self._stop or (limit and now - started > limit):
+                if whole and (self._stop or (limit and now - started > limit)):
                     break
         finally:
             for number, handler in previous.items():
@@ -199,26 +200,24 @@ class Trainer:
         print(f"stopped after step {self.step}; checkpoint in {out}", flush=True)
 
     def train_step(self, batch: Batch) -> dict[str, float] | None:
-        """One step on a batch; returns the terms for the log, or None where the gradient is not finite."""
+        """One batch, and an update where it is due; returns the terms for the log, or None for a gradient not finite."""
         settings = self.settings
         weights = replace(settings.weights, tilt=settings.tilt(self.step))
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + self.step)
         factor = learning_rate_factor(self.step, settings.warmup, self.decay_start, self.decay_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * factor
         self.trainee.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             output: StepOutput = self._forward(batch.to(self.device), weights, generator)
-        self.optimizer.zero_grad(set_to_none=True)
-        output.loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.trainee.parameters(), settings.clip_norm)
+        self.updates.add(output.loss)
         self.step += 1
-        if not bool(torch.isfinite(norm)):
-            return None  # one bad batch must not end a run of hours
-        self.optimizer.step()
-        self.average.update(self.trainee, self.step)
-        terms = {k: float(v) for k, v in output.terms.items()}
-        return terms | {"loss": float(output.loss.detach()), "gradient": float(norm)}
+        terms = {k: float(v) for k, v in output.terms.items()} | {"loss": float(output.loss.detach())}
+        if not self.updates.due(self.step):
+            return terms
+        norm = self.updates.apply(settings.learning_rate * factor)
+        if norm is None:
+            return None
+        self.average.update(self.trainee, self.step // settings.batches)
+        return terms | {"gradient": norm}
 
     def validate(self, validation: Validation, log: Path) -> dict[str, float]:
         """Measure the averaged weights on held-out data and log it."""
@@ -240,7 +239,7 @@ class Trainer:
                 "seconds": self.seconds,
                 "model": self.trainee.state_dict(),
                 "average": self.average.state,
-                "optimizer": self.optimizer.state_dict(),
+                "optimizer": self.updates.optimizer.state_dict(),
                 "settings": self.settings.to_dict(),
                 "config": self.config.to_dict(),
                 "decay_start": self.decay_start,
@@ -255,7 +254,7 @@ class Trainer:
     def _restore(self, saved: dict[str, Any]) -> None:
         # Batches, corrections and the learning rate are functions of (seed, step): no generator state is needed.
         self.trainee.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        self.updates.optimizer.load_state_dict(saved["optimizer"])
         self.average.state = {k: v.to(self.device) for k, v in saved["average"].items()}
         self.step, self.seconds = saved["step"], saved["seconds"]
         self.decay_start, self.decay_steps = saved["decay_start"], saved["decay_steps"]
@@ -267,7 +266,7 @@ class Trainer:
             ends.append(self.options.steps)
         if self.decay_start is not None:
             ends.append(self.decay_start + self.decay_steps)
-        return max(self.step, min(ends))
+        return self.updates.whole(max(self.step, min(ends)))
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         print(f"signal {number}: finishing this step, then writing a checkpoint", flush=True)
@@ -287,14 +286,6 @@ def _channels_last(module: nn.Module) -> None:
     for parameter in module.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-
-
-def _optimizer(trainee: Trainee, settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW; weight decay on matrices and kernels only."""
-    heavy = [p for p in trainee.parameters() if p.ndim >= 2]
-    light = [p for p in trainee.parameters() if p.ndim < 2]
-    groups = [{"params": heavy, "weight_decay": settings.weight_decay}, {"params": light, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=BETAS, fused=True)
 
 
 def _line(row: dict[str, float]) -> str:

@@ -29,6 +29,8 @@ class TrainSettings:
         Steps over which clips come in.
     tilt_ramp : tuple of int
         Steps between which the focal loss goes from balanced to ``weights.tilt``.
+    batches : int
+        Batches (and steps) whose gradients move the network together, for small machines and noisy tasks.
     learning_rate, weight_decay, clip_norm : float
     warmup : int
         Steps.
@@ -48,6 +50,7 @@ class TrainSettings:
     weights: LossWeights = field(default_factory=lambda: LossWeights(tilt=0.8))
     ramp: int = 1000
     tilt_ramp: tuple[int, int] = (800, 2500)
+    batches: int = 1
     learning_rate: float = 8e-4
     weight_decay: float = 0.02
     clip_norm: float = 2.0
