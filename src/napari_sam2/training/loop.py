@@ -200,7 +200,7 @@ class Trainer:
         print(f"stopped after step {self.step}; checkpoint in {out}", flush=True)
 
     def train_step(self, batch: Batch) -> dict[str, float] | None:
-        """One batch, and an update where it is due; returns the terms for the log, or None for a gradient not finite."""
+        """One batch, and an update where it is due; returns terms for the log, or None where no gradient is finite."""
         settings = self.settings
         weights = replace(settings.weights, tilt=settings.tilt(self.step))
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + self.step)
