@@ -7,6 +7,7 @@ import pytest
 
 from napari_sam2.tracking import CellTracker
 from napari_sam2.tracking.arbitrate import Claims, paint, settle_with_present
+from napari_sam2.tracking.plan import plan
 
 SHAPE = (40, 50)
 
@@ -115,3 +116,26 @@ def test_a_click_takes_an_object_back_on_all_frames_although_only_that_cell_is_t
         assert not (tracker.labels[frame] == 9).any(), frame
     if direction == "forward":
         assert (tracker.labels[2] == 9).sum() > 0.9 * alone.sum(), "what is not tracked stays"
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["written", "lost"])
+def test_what_was_taken_back_stays_so_where_a_pass_is_interrupted(written: bool) -> None:
+    tracker = CellTracker(_blobs(), device="cpu", cell_diameter=28.0)
+    tracker.add_click(cell=1, frame=0, yx=(48, 36))
+    for _ in tracker.track("forward"):
+        pass
+    tracker.labels[1:][tracker.labels[1:] == 1] = 9
+    before = np.asarray(tracker.labels[5]).copy()
+    tracker.add_click(cell=2, frame=3, yx=(48, 36))
+    segments = plan(tracker.prompts, "forward", (0, 7), [2])
+    results = tracker.track_segments(segments, (0, 7))
+    while next(results).frame < 5:
+        pass
+    results.close()  # type: ignore[attr-defined]
+    if not written:
+        tracker.labels[5] = before
+    for _ in tracker.track_segments(segments, (0, 7), lambda frame: [2] if frame < (6 if written else 5) else []):
+        pass
+    for frame in range(3, 7):
+        assert (tracker.labels[frame] == 2).sum() > 0.9 * (before == 9).sum(), frame
+        assert not (tracker.labels[frame] == 9).any(), frame

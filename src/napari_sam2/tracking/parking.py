@@ -42,6 +42,8 @@ class Parked:
         What is remembered.
     state
         Arrays of the pass, by name.
+    displaced
+        Cells that had to give way to it there (`arbitrate.settle_with_present`), and will have to further on.
     """
 
     frame: int
@@ -50,6 +52,7 @@ class Parked:
     age: int
     memory: Kept
     state: Mapping[str, npt.NDArray[np.generic]]
+    displaced: frozenset[int] = frozenset()
 
 
 class Parking:

@@ -142,7 +142,7 @@ class Trail:
         self._active += segments
         return found
 
-    def park(self, frame: int) -> Iterator[tuple[Segment, Parked]]:
+    def park(self, frame: int, displaced: Set[tuple[int, int]]) -> Iterator[tuple[Segment, Parked]]:
         """Where cells stand that have been tracked on this frame, and those that have not been taken up yet."""
         yield from self._parked.items()
         for last in (self._last, self._resumed):
@@ -160,6 +160,7 @@ class Trail:
                         found.ages[i] if found.ages is not None else 0,
                         self._bank.kept(row),
                         {name: values[row].copy() for name, values in self._state().items()},
+                        frozenset(loser for winner, loser in displaced if winner == segment.cell),
                     ),
                 )
 
@@ -242,6 +243,10 @@ def run_pass(
         return
     parked = parking.take(segments, held) if parking is not None else {}
     displaced = {} if displaced is None else displaced
+    for segment, known in parked.items():  # on the frame where it stands, which is painted once more, and on the next
+        pairs = {(segment.cell, loser) for loser in known.displaced}
+        for at in (known.frame - segment.step, known.frame) if pairs else ():
+            displaced[at] = displaced.get(at, frozenset()) | pairs
     walking = [Trail(anchors, part, parked) for anchors, part in trails if part]
     clean = walking[0].engine.settings.tidy
     starts, ends = [frame for trail in walking for frame in trail.begins], [s.last for s in segments]
@@ -264,5 +269,6 @@ def run_pass(
                 yield result
             except GeneratorExit:
                 if parking is not None and not sys.is_finalizing():  # then nobody goes on, and tensors cannot be made
-                    parking.keep(entry for trail in walking for entry in trail.park(frame))
+                    here_displaced = displaced.get(frame, frozenset())
+                    parking.keep(entry for trail in walking for entry in trail.park(frame, here_displaced))
                 raise
