@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from napari_sam2.network.prompt_encoder import ABSENT, BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND
 from napari_sam2.tracking import CellTracker
-from napari_sam2.tracking.level import ABOVE, lower_to_clicks
+from napari_sam2.tracking.level import ABOVE, SLOPE, lower_to_clicks
 
 from .test_hold import PLACES, SIDE, blob, model_px
 
@@ -63,7 +63,22 @@ def test_places_clicked_as_the_cell_stay_and_nothing_is_added(
         if on and before > 0:
             assert kept[0, y, x] >= min(before, ABOVE) - 1e-3
     if not any(on for _, on in clicks):
-        assert all(kept[0, y, x] <= 1e-3 for (y, x), _ in clicks)
+        low = [(y, x) for (y, x), _ in clicks if logits[0, y, x] <= SLOPE * logits.max()]
+        assert all(kept[0, y, x] <= 1e-3 for y, x in low)
+
+
+def test_a_neighbour_of_one_height_that_is_clicked_away_takes_nothing_of_the_cell_with_it() -> None:
+    cell, neighbour = blob(32, 20, 9, steep=0.8), blob(32, 38, 10, steep=0.8)
+    untold = torch.maximum(cell, neighbour)[None]
+    kept = lower_to_clicks(cell[None], untold, model_px((32, 20), (32, 40)), ON_AND_OFF)
+    assert torch.equal(kept[0], cell)
+
+
+def test_a_hole_that_is_clicked_away_in_a_box_leaves_the_rest() -> None:
+    untold = blob(32, 32, 16)
+    ring = torch.minimum(untold, -blob(32, 32, 5))[None]
+    points, labels = model_px((16, 16), (48, 48), (32, 32)), torch.tensor([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT, BACKGROUND]])
+    assert torch.equal(lower_to_clicks(ring, untold[None], points, labels)[0], ring[0])
 
 
 def test_one_click_on_the_rim_of_a_blurred_nucleus_draws_it_in_on_the_other_side_too() -> None:

@@ -78,7 +78,7 @@ def test_a_mask_replaces_what_was_said_and_clicks_refine_it(book: PromptBook) ->
 
 
 def test_the_tracked_mask_that_a_correction_starts_from_is_kept(book: PromptBook) -> None:
-    base = MaskCrop((3, 4), np.ones((2, 2), bool))
+    base = MaskCrop((3, 4), np.ones((4, 4), bool))
     book.add_clicks(1, 0, [(1, 1, True)], base=base)
     book.add_clicks(1, 0, [(2, 2, True)], base=MaskCrop((9, 9), np.ones((1, 1), bool)))
     assert book[1, 0].base == base, "the first one counts: later rounds correct each other"
@@ -146,3 +146,38 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(book: PromptBook, ca
     with pytest.raises(error, match=words):
         call(book)
     assert not book.cells()
+
+
+BASE = MaskCrop((10, 10), np.ones((6, 8), bool))
+
+
+@pytest.mark.parametrize(
+    ("clicks", "kept"),
+    [
+        ([(12, 12, True)], True),
+        ([(22, 12, True)], True),  # less than its length beside it: a part that it lacked
+        ([(12, 30, True)], False),
+        ([(12, 30, False)], True),  # what is clicked away may lie anywhere
+        ([(12, 12, False), (30, 12, True)], False),
+    ],
+)
+def test_a_tracked_mask_that_has_jumped_away_from_what_is_clicked_is_no_start(clicks, kept: bool) -> None:
+    book = PromptBook(2, SHAPE)
+    book.add_clicks(1, 0, clicks, base=BASE)
+    prompts = book[1, 0]
+    assert prompts.start == (BASE if kept else None)
+    assert kept or prompts.anchor() == clicks[-1][:2], "its window is there"
+
+
+def test_a_box_beside_a_tracked_mask_is_about_something_else_and_a_drawn_mask_always_counts() -> None:
+    book = PromptBook(2, SHAPE)
+    book.add_box(1, 0, ((10, 30), (20, 40)), base=BASE)
+    assert book[1, 0].start is None and book[1, 0].anchor() == (15, 35)
+    book.add_mask(1, 1, BASE.full(SHAPE))
+    book.add_clicks(1, 1, [(30, 50, True)])
+    assert book[1, 1].start == BASE
+
+
+def test_a_tracked_mask_does_not_tell_how_large_the_cell_is() -> None:
+    assert FramePrompts((), base=BASE).diameter() is None
+    assert FramePrompts((), mask=BASE).diameter() == pytest.approx(2 * np.sqrt(48 / np.pi))

@@ -223,7 +223,10 @@ def _window_points(prompts: FramePrompts, turn: int, geometry: Geometry, origin:
         at.append((y, x))
         labels.append(FOREGROUND if foreground else BACKGROUND)
     model = geometry.to_model(at) - origin * TOKEN_STRIDE
-    return model[:, ::-1].tolist(), labels
+    # What lies outside would be taken for a place on the window's border.
+    inside = ((model >= -0.5) & (model < np.array(geometry.window_tokens) * TOKEN_STRIDE - 0.5)).all(1)
+    seen = [i for i, label in enumerate(labels) if inside[i] or label > FOREGROUND] if inside.any() else range(len(at))
+    return model[seen, ::-1].tolist(), [labels[i] for i in seen]
 
 
 def _places(said: list[Said], size: tuple[int, int]) -> npt.NDArray[np.bool_]:

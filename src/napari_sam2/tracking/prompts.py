@@ -103,8 +103,22 @@ class FramePrompts:
 
     @property
     def start(self) -> MaskCrop | None:
-        """The mask that the first round refines."""
-        return self.mask if self.mask is not None else self.base
+        """The mask that the first round refines.
+
+        A tracked mask that has jumped to another object is none: what was pointed at lies farther beside it than it is
+        long.
+        """
+        if self.mask is not None or self.base is None:
+            return self.mask
+        return None if self.base.area and self._beyond(self.base) else self.base
+
+    def _beyond(self, mask: MaskCrop) -> bool:
+        """Whether any place that was pointed at lies farther beside a mask than it is long."""
+        places = [(y, x) for r in self.rounds for y, x, foreground in r.clicks if foreground]
+        places += [((a + c) / 2, (b + d) / 2) for (a, b), (c, d) in (r.box for r in self.rounds if r.box is not None)]
+        first, size = np.array(mask.origin), np.array(mask.crop.shape)
+        beside = [np.maximum(first - place, place - (first + size - 1)).max() for place in np.array(places)]
+        return bool(max(beside, default=0) > size.max())
 
     @property
     def drawn(self) -> MaskCrop | None:
@@ -143,17 +157,20 @@ class FramePrompts:
         ValueError
             If nothing was drawn.
         """
-        if self.start is not None and self.start.area:
-            (y, x), (h, w) = self.start.origin, self.start.crop.shape
+        if self.mask is not None and self.mask.area:
+            (y, x), (h, w) = self.mask.origin, self.mask.crop.shape
             return (y, x), (y + h - 1, x + w - 1)
         for box in (r.box for r in self.rounds if r.box is not None):
             return box
         raise ValueError("neither a mask nor a box was drawn")
 
     def diameter(self) -> float | None:
-        """Diameter in pixels told by a mask (of the disc of its area) or by a box (mean side); None for clicks."""
-        if self.start is not None and self.start.area:
-            return 2 * float(np.sqrt(self.start.area / np.pi))
+        """Diameter in pixels told by a mask (of the disc of its area) or by a box (mean side); None for clicks.
+
+        A tracked mask that is corrected tells nothing: it may be as wrong in size as in anything.
+        """
+        if self.mask is not None and self.mask.area:
+            return 2 * float(np.sqrt(self.mask.area / np.pi))
         for box in (r.box for r in self.rounds if r.box is not None):
             return (abs(box[1][0] - box[0][0]) + abs(box[1][1] - box[0][1])) / 2
         return None
