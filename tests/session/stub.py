@@ -32,12 +32,14 @@ class Result:
     areas: dict[int, int] = field(default_factory=dict)
     suspects: dict[int, str] = field(default_factory=dict)
     prompted: frozenset[int] = frozenset()
+    gave_way: frozenset[tuple[int, int]] = frozenset()
 
 
 class DiscEngine:
     """Draws a disc at the last click (or the drawn mask's middle), which drifts right by one pixel a frame."""
 
     weights_hash = "discs"
+    before: Any
 
     def __init__(self, movie: Any, meta: dict[str, Any], labels: Any) -> None:
         self.labels = labels

@@ -161,11 +161,14 @@ def test_memories_do_not_claim_what_a_neighbour_holds(seed: int) -> None:
     got = suppress_losers(torch.from_numpy(logits), origins).numpy()
     for i, (y, x) in enumerate(origins * 4):
         won = best[y : y + side * 4, x : x + side * 4]
-        loses = (logits[i] < won) & (won > 0)
-        expected = np.where(loses, np.minimum(logits[i], SUPPRESSED_LOGIT), logits[i])
-        positive = loses | (logits[i] > 0)
-        assert np.array_equal(got[i][positive], expected[positive])
-        assert (got[i][~positive] <= 0).all()  # what is not claimed stays unclaimed
+        expected = np.where(logits[i] < won, np.minimum(logits[i], SUPPRESSED_LOGIT), logits[i])
+        assert np.array_equal(got[i], expected)
+
+
+def test_a_cell_that_has_no_neighbour_loses_nothing_around_itself() -> None:
+    logits = torch.full((2, 8, 8), -2.0)
+    logits[:, 2:5, 2:5] = 5
+    assert torch.equal(suppress_losers(logits, np.array([[0, 0], [40, 40]])), logits)
 
 
 def test_tidying_takes_islands_away_and_fills_holes_of_the_wanted_cells_only() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sam2.tracking import CellTracker
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.guard import ABSENT, GREW, JUMPED, POOR, SHRANK, Guard
 from napari_sam2.tracking.masks import Masks, join_masks
@@ -93,6 +94,10 @@ def test_suspects_are_told_and_not_remembered(monkeypatch: pytest.MonkeyPatch) -
 GEOMETRY = Geometry.windowed((640, 640), 1.0, 8)
 
 
+def nobody() -> np.ndarray:
+    return np.zeros((640, 640), bool)
+
+
 class Field:
     """Cells seen only in windows around one place."""
 
@@ -115,18 +120,67 @@ def test_a_lost_cell_is_found_outside_its_window() -> None:
     search = Search(2, SETTINGS)
     lost = _mask(present=False, origin=(8, 8))
     other = _mask(centre=(3, 3), radius=2, origin=(8, 8))
-    found = search.again(join_masks([other, lost]), np.array([0, 1]), GEOMETRY, Field((18 * 4, 17 * 4)))
+    found = search.again(join_masks([other, lost]), np.array([0, 1]), GEOMETRY, Field((18 * 4, 17 * 4)), nobody)
     assert found.object_logits_n[1] > 0 and found.origins[1].tolist() == [12, 12]
     assert torch.equal(found.logits_nhw[0], other.logits_nhw[0]) and found.origins[0].tolist() == [8, 8]
-    away = search.again(join_masks([other, lost]), np.array([0, 1]), GEOMETRY, far)
+    away = search.again(join_masks([other, lost]), np.array([0, 1]), GEOMETRY, far, nobody)
     assert away.object_logits_n[1] < 0, "too far away to be seen, and not invented"
 
 
 def test_a_place_that_somebody_holds_is_not_taken() -> None:
     holder = _mask(centre=(8, 4), radius=6, origin=(16, 16))  # at logits (72, 68) of the field
     lost = _mask(present=False, origin=(8, 8))
-    found = Search(2, SETTINGS).again(join_masks([holder, lost]), np.array([0, 1]), GEOMETRY, Field((72, 68)))
+    found = Search(2, SETTINGS).again(join_masks([holder, lost]), np.array([0, 1]), GEOMETRY, Field((72, 68)), nobody)
     assert found.object_logits_n[1] < 0
+
+
+@pytest.mark.parametrize(("scale", "held"), [(1.0, True), (0.5, True), (1.0, False)])
+def test_nor_is_one_that_a_cell_of_the_labels_holds(scale: float, held: bool) -> None:
+    """It may be tracked in a field of another scale, or not at all now."""
+    shape = (round(640 / scale), round(640 / scale))
+    geometry = Geometry.windowed(shape, scale, 8)
+    yx = (np.array([72, 68]) * 4 + 1.5 + 0.5) / geometry.scale - 0.5  # the middle of the place, in frame pixels
+    y, x = np.indices(shape)
+    disc = np.hypot(y - yx[0], x - yx[1] - (0 if held else 12 / scale)) < (20 if held else 8) / scale
+    lost, field = _mask(present=False, origin=(8, 8)), Field((72, 68))
+    found = Search(1, SETTINGS).again(lost, np.array([0]), geometry, field, lambda: disc)
+    assert (found.object_logits_n[0] < 0) == held
+
+
+def test_two_lost_cells_do_not_take_one_place() -> None:
+    class Sure(Field):
+        def __call__(self, rows: np.ndarray, origins: np.ndarray) -> Masks:
+            masks = super().__call__(rows, origins)
+            masks.object_logits_n[torch.from_numpy(rows == 1)] *= 2
+            return masks
+
+    lost = join_masks([_mask(present=False, origin=(8, 8)), _mask(present=False, origin=(10, 8))])
+    found = Search(2, SETTINGS).again(lost, np.array([0, 1]), GEOMETRY, Sure((18 * 4, 17 * 4)), nobody)
+    assert found.object_logits_n[1] > 0, "the surer one has it"
+    assert found.object_logits_n[0] < 0
+
+
+def test_labels_are_read_only_where_a_lost_cell_was_seen() -> None:
+    def read() -> np.ndarray:
+        raise AssertionError("a frame is read for nothing")
+
+    lost = _mask(present=False, origin=(8, 8))
+    assert Search(1, SETTINGS).again(_mask(), np.array([0]), GEOMETRY, Field((72, 68)), read).object_logits_n[0] > 0
+    assert Search(1, SETTINGS).again(lost, np.array([0]), GEOMETRY, Field((-500, -500)), read).object_logits_n[0] < 0
+
+
+def test_a_lost_cell_that_is_tracked_again_alone_does_not_settle_on_another_one() -> None:
+    rng = np.random.default_rng(0)
+    y, x = np.indices((160, 280))
+    discs = [100 + 400 * (np.hypot(y - 80, x - (80 if t < 2 else 170)) < 14) for t in range(4)]
+    movie = np.stack([rng.normal(disc, 15) for disc in discs]).clip(0).astype(np.uint16)
+    tracker = CellTracker(movie, device="cpu", cell_diameter=28.0)
+    tracker.add_click(1, 0, (80, 80))
+    tracker.add_click(2, 2, (80, 170))
+    for _ in tracker.track("forward", cells=[2]):
+        pass
+    scores = {r.frame: r.scores[1] for r in tracker.track("forward", cells=[1])}
+    assert scores[1] > 0.5 and max(scores[2], scores[3]) < 0.5, scores
 
 
 def test_searching_is_bounded() -> None:
@@ -134,15 +188,15 @@ def test_searching_is_bounded() -> None:
     masks = join_masks([_mask(present=False, origin=(8, 8)) for _ in range(n)])
     search, field = Search(n, SETTINGS), Field((-500, -500))
     for _ in range(20):
-        search.again(masks, np.arange(n), GEOMETRY, field)
+        search.again(masks, np.arange(n), GEOMETRY, field, nobody)
     assert max(field.looked) <= 8 * SETTINGS.search_cells
     assert len(field.looked) <= SETTINGS.search_frames + 20 // SETTINGS.search_frames, "then only now and then"
     quiet = Field((0, 0))
-    Search(n, replace(SETTINGS, search_cells=0)).again(masks, np.arange(n), GEOMETRY, quiet)
+    Search(n, replace(SETTINGS, search_cells=0)).again(masks, np.arange(n), GEOMETRY, quiet, nobody)
     assert not quiet.looked
 
 
 def test_nobody_is_searched_for_while_all_are_seen() -> None:
     field = Field((0, 0))
-    Search(1, SETTINGS).again(_mask(), np.array([0]), GEOMETRY, field)
+    Search(1, SETTINGS).again(_mask(), np.array([0]), GEOMETRY, field, nobody)
     assert not field.looked

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sam2.session.labels import LabelStore
 from napari_sam2.tracking.movie import Movie
+from napari_sam2.tracking.parking import Before
 from napari_sam2.tracking.plan import Direction, Segment
 from napari_sam2.tracking.prompts import PromptBook
 
@@ -24,6 +25,8 @@ class Engine(Protocol):
     """Tracks segments: `CellTracker` in real life, something quick in tests."""
 
     prompts: PromptBook
+    before: Before
+    """What is known of the labels that the next run begins with."""
 
     @property
     def weights_hash(self) -> str:
@@ -101,6 +104,7 @@ class TrackerEngine:
             cache_folder=cache_folder,
         )
         self.prompts = self.tracker.prompts
+        self.before = Before()
         self._hash = weights_hash(self.tracker.model)
 
     @property
@@ -132,4 +136,5 @@ class TrackerEngine:
     ) -> Iterator[FrameResult]:
         """Track segments; see `Engine`."""
         self._locked = locked
-        return self.tracker.track_segments(segments, frames, held)
+        before, self.before = self.before, Before()  # known of one run; a preview knows nothing
+        return self.tracker.track_segments(segments, frames, held, before)

@@ -15,6 +15,8 @@ from napari_sam2.session.document import now
 from napari_sam2.session.errors import Refused
 from napari_sam2.session.frames import write_frame
 from napari_sam2.session.stale import Anchor, BoolFrames
+from napari_sam2.session.table import GIVEN
+from napari_sam2.tracking.parking import Before
 from napari_sam2.tracking.plan import Direction, Segment, plan
 
 if TYPE_CHECKING:
@@ -146,6 +148,7 @@ def track(
         document.open_frames = 0
         levels = {cell: session.stale_index.anchors(cell) for cell in work.wanted}
         made = digests(session, work.segments, levels)
+        engine.before = _before(session, work)
     stopped = True
     try:
         span = (0, document.frames) if frames is None else (int(frames[0]), int(frames[1]))
@@ -237,6 +240,19 @@ def _extent(segment: Segment) -> tuple[int, int]:
     if segment.last == segment.start:
         return segment.start, segment.start
     return (segment.start + 1, segment.last + 1) if segment.step > 0 else (segment.last, segment.start)
+
+
+def _before(session: Session, work: Work) -> Before:
+    """Cells of whose prompts none is left, and who gave way to whom; pixels that the user gave are no leftovers."""
+    document = session.document
+    alone = [cell for cell in document.cells if not work.anchors[cell]]
+    tracked = {cell: document.table.row(document.cells[cell].row)["made"] > GIVEN for cell in alone}
+    gave_way: dict[int, set[tuple[int, int]]] = {}
+    for cell in work.wanted:
+        winners = session.stale_index.winners(cell, work.anchors[cell])
+        for frame in np.flatnonzero(winners).tolist():
+            gave_way.setdefault(frame, set()).add((int(winners[frame]), cell))
+    return Before(lambda frame: [cell for cell, there in tracked.items() if there[frame]], gave_way)
 
 
 def _held(work: Work) -> Callable[[int], list[int]]:

@@ -5,6 +5,9 @@ them it was tracked from, and on the settings. The table keeps, for every cell a
 (``made``). A frame is stale where the digest is not one of the two that the present prompts would give.
 
 A locked frame counts as a prompt: its pixels are the mask prompt.
+
+Where a cell gave an object to another one, its digest is mixed with one of what the other was made from (`gave_way`):
+the frame fits for as long as both are as they were, and comes back when a mistaken click on it has been corrected.
 """
 
 from __future__ import annotations
@@ -27,6 +30,21 @@ if TYPE_CHECKING:
 BoolFrames = npt.NDArray[np.bool_]
 CONTEXT = ("cell_diameter", "limits", "mode", "settings")
 """Settings that masks depend on, besides the weights."""
+
+
+def gave_way(own: int, winner: int, theirs: int) -> int:
+    """Digest of a frame on which a cell gave way to another one.
+
+    Parameters
+    ----------
+    own
+        Digest of what the cell would be made from.
+    winner
+        The other cell. Who knows `own` can read it from the result, and need not look for it among all cells.
+    theirs
+        Digest of what the other one is made from there.
+    """
+    return own ^ (winner << 32 | digest("gave way", winner, theirs) & 0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -142,10 +160,52 @@ class Stale:
             part = slice(first, stop)
             for one in digests:
                 fits[part] |= made[part] == np.uint64(one)
+            for value in np.unique(made[part][~fits[part]]).tolist():
+                for one in digests:
+                    fits[part] |= (made[part] == np.uint64(value)) & self._gave_way(value, one)[part]
             could[part] = True
         if not ranges:
             fits |= made == GIVEN
         return Staleness(free & ~fits, free & could & (made == 0))
+
+    def own(self, cell: int, frame: int) -> int | None:
+        """Digest of a cell's own prompts that a frame is made from, whoever it gave way to; None where it is stale."""
+        made = int(self.document.table.row(self.document.cell(cell).row)["made"][frame])
+        for first, stop, digests in self.expected(cell):
+            if first <= frame < stop:
+                fitting = (one for one in digests if made == one or self._gave_way(made, one)[frame])
+                return next(fitting, None)
+        return None
+
+    def winners(self, cell: int, anchors: dict[int, Anchor] | None = None) -> npt.NDArray[np.int64]:
+        """Cells that a cell gave way to when it was tracked from its present prompts, (T,); 0 for none."""
+        document = self.document
+        made = document.table.row(document.cell(cell).row)["made"]
+        found = np.zeros(document.frames, np.int64)
+        for first, stop, digests in self.expected(cell, anchors):
+            for value in set(made[first:stop].tolist()).difference(digests, (0, GIVEN)):
+                there = next((w for one in digests if (w := (value ^ one) >> 32) in document.cells), 0)
+                found[first:stop][made[first:stop] == np.uint64(value)] = there
+        return found
+
+    def standing(self, winner: int, frame: int) -> int | None:
+        """What a cell that another one gave way to is made from on a frame; None where it is just left over there."""
+        row = self.document.table.row(self.document.cell(winner).row)[frame]
+        own = self.own(winner, frame)
+        # a stale one will be another when it is tracked again; a locked one is what it is
+        stays = row["locked"] or row["made"] == GIVEN or any(a <= frame < b for a, b, _ in self.expected(winner))
+        return int(row["made"]) if own is None and stays else own
+
+    def _gave_way(self, made: int, own: int) -> BoolFrames:
+        """Frames (T,) on which a cell that gave way there has `made`, if its own digest is `own`."""
+        document, winner = self.document, (made ^ own) >> 32
+        found = np.zeros(document.frames, bool)
+        if winner not in document.cells:
+            return found
+        ranges = self.expected(winner) or [(0, document.frames, (GIVEN,))]
+        for first, stop, digests in ranges:
+            found[first:stop] = any(made == gave_way(own, winner, theirs) for theirs in digests)
+        return found | (document.table.row(document.cells[winner].row)["locked"] > 0)
 
     def accept(self, change: Change, cell: int, frames: BoolFrames | None = None) -> None:
         """Have the pixels of a cell count as made from its present prompts: an edit has put them in order.

@@ -64,10 +64,10 @@ class Anchors:
 
     def get(self, wanted: Sequence[tuple[int, int]]) -> list[Anchor]:
         """Return the anchors of (cell, frame) pairs; missing ones are computed in batches of a frame's cells."""
+        self._forget()
         missing: dict[int, list[int]] = {}
         for cell, frame in dict.fromkeys(wanted):
-            known = self._known.get((cell, frame))
-            if known is None or known.prompts != self.book[cell, frame]:
+            if (cell, frame) not in self._known:
                 missing.setdefault(frame, []).append(cell)
         for frame, cells in missing.items():
             self._compute(frame, cells)
@@ -96,6 +96,12 @@ class Anchors:
             bank.condition(row, 0, frame, anchor.memory, masks.origins[0], masks.pointers_nc[0], anchor.keys)
         origins = np.concatenate([anchor.masks.origins for anchor in anchors])
         return self.engine.from_memory(self.geometry, frame, 1, bank, rows, origins)[0].logits_nhw
+
+    def _forget(self) -> None:
+        """Drop what was computed from prompts that are no longer said: it lies on the device."""
+        gone = [key for key, anchor in self._known.items() if self.book[key] != anchor.prompts]
+        for key in gone:
+            del self._known[key]
 
     def _compute(self, frame: int, cells: list[int]) -> None:
         prompts = [self.book[cell, frame] for cell in cells]

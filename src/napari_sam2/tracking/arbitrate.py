@@ -111,12 +111,10 @@ def settle_doubles(claims: Claims, cells: int, ages: Sequence[int] | None = None
 
     Parameters
     ----------
-    claims
-        What the cells claim.
+    claims, ages
+        As for `doubles`.
     cells
         Number of cells.
-    ages
-        Frames from each cell's nearest prompt to here; all the same when None.
     """
     keep, gone = doubles(claims, np.bincount(claims.which, minlength=cells), ages)
     keep &= ~gone[claims.which]
@@ -272,7 +270,7 @@ def suppress_losers(logits_nhw: Tensor, origins: IntArray) -> Tensor:
     if len(logits_nhw) < 2:
         return logits_nhw
     at, size = field_index(origins, logits_nhw.shape[1:], logits_nhw.device)
-    best = torch.zeros(size, dtype=logits_nhw.dtype, device=logits_nhw.device)
+    best = torch.full((size,), -torch.inf, dtype=logits_nhw.dtype, device=logits_nhw.device)
     best.scatter_reduce_(0, at.flatten(), logits_nhw.flatten(), "amax")
     losing = logits_nhw < best[at]
     return torch.where(losing, logits_nhw.clamp(max=SUPPRESSED_LOGIT), logits_nhw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from napari_sam2.tracking.anchors import Anchor, Anchors
 from napari_sam2.tracking.guard import Guard
 from napari_sam2.tracking.masks import Masks, join_masks
 from napari_sam2.tracking.outline import cut_at, faded
-from napari_sam2.tracking.parking import Parked, Parking
+from napari_sam2.tracking.parking import Before, Parked, Parking
 from napari_sam2.tracking.parts import keep_parts, shift_masks
 from napari_sam2.tracking.plan import Segment
 from napari_sam2.tracking.resample import LOGITS_PER_TOKEN
@@ -68,8 +69,8 @@ class Trail:
         """Frames on which cells begin, or go on."""
         return [*self._starting, *(parked.frame for parked in self._parked.values())]
 
-    def advance(self, frame: int) -> Found | None:
-        """Track the live cells on a frame; None if there are none."""
+    def advance(self, frame: int, present: Callable[[], LabelImage]) -> Found | None:
+        """Track the live cells on a frame whose labels are `present`; None if there are none."""
         self._active = [s for s in self._active if s.covers(frame)]
         if not self._active:
             return None
@@ -80,7 +81,9 @@ class Trail:
         if any(s.covers(frame + self.step) for s in self._active):  # read it while this one is tracked
             self.engine.features.pixels.read_ahead(frame + self.step)
         masks = self._look(frame, rows, self._origins[rows])
-        masks = self._search.again(masks, rows, self.geometry, lambda at, where: self._look(frame, at, where))
+        masks = self._search.again(
+            masks, rows, self.geometry, lambda at, where: self._look(frame, at, where), lambda: self._others(present())
+        )
         if self.engine.settings.tidy:
             self._drop_strays(masks, rows)
         self._origins[rows] = masks.origins
@@ -180,6 +183,10 @@ class Trail:
         self._seen[rows[found]] = positive[found]
         self._seen_origin[rows[found]] = masks.origins[found]
 
+    def _others(self, labels: LabelImage) -> npt.NDArray[np.bool_]:
+        """Pixels (Y, X) of cells that are not on their way here: where those are was found on this frame."""
+        return (labels != 0) & ~np.isin(labels, [s.cell for s in self._active])
+
     def _look(self, frame: int, rows: IntArray, origins: IntArray) -> Masks:
         masks = self.engine.from_memory(self.geometry, frame, self.step, self._bank, rows, origins)[0]
         levels = faded(self._levels[rows], np.abs(frame - self._told[rows]))
@@ -211,6 +218,8 @@ def run_pass(
     held: Callable[[int], Iterable[int]] = lambda frame: (),
     parking: Parking | None = None,
     displaced: dict[int, Set[tuple[int, int]]] | None = None,
+    later: Sequence[Segment] = (),
+    before: Before | None = None,
 ) -> Generator[FrameResult, None, None]:
     """Track segments of one direction through time.
 
@@ -232,6 +241,10 @@ def run_pass(
         Has where cells were left by a pass that was interrupted, and keeps where this one leaves them.
     displaced
         Which cells gave an object to which (`arbitrate.settle_with_present`), by frame; other passes may go on with it.
+    later
+        What the next pass tracks: pixels that are there of it are not what is to be there.
+    before
+        What is known of the labels as they are.
 
     Yields
     ------
@@ -242,7 +255,8 @@ def run_pass(
     if not segments:
         return
     parked = parking.take(segments, held) if parking is not None else {}
-    displaced = {} if displaced is None else displaced
+    signed = parking.sign(segments) if parking is not None else {}
+    displaced, before = {} if displaced is None else displaced, before or Before()
     for segment, known in parked.items():  # on the frame where it stands, which is painted once more, and on the next
         pairs = {(segment.cell, loser) for loser in known.displaced}
         for at in (known.frame - segment.step, known.frame) if pairs else ():
@@ -252,17 +266,28 @@ def run_pass(
     starts, ends = [frame for trail in walking for frame in trail.begins], [s.last for s in segments]
     forward = segments[0].step > 0
     order = range(min(starts), max(ends) + 1) if forward else range(max(starts), min(ends) - 1, -1)
+
+    def replaced(frame: int) -> frozenset[int]:
+        return frozenset(
+            {s.cell for s in later if s.covers(frame)}.difference(held(frame)).union(before.leftovers(frame))
+        )
+
+    def present(frame: int) -> LabelImage:
+        labels = read(frame)
+        labels[np.isin(labels, list(replaced(frame)))] = 0
+        return labels
+
     for frame in order:
         found = []
         for trail in walking:
-            found += [trail.advance(frame), trail.resume(frame), trail.begin(frame)]
+            found += [trail.advance(frame, partial(present, frame)), trail.resume(frame), trail.begin(frame)]
         done = already.get(frame, frozenset())
         fresh = [f for f in found if f is not None and not (f.prompts and done.issuperset(f.cells))]
         if fresh and frames[0] <= frame < frames[1]:
-            book, going_on = walking[0].anchors.book, displaced.get(frame - segments[0].step, frozenset())
-            here = set(book.on_frame(frame))
-            keep = frozenset(held(frame))
-            result = merge(frame, fresh, read(frame), locked(frame), clean, keep, here.__contains__, going_on)
+            going_on = displaced.get(frame - segments[0].step, frozenset()) | before.gave_way.get(frame, frozenset())
+            here = set(walking[0].anchors.book.on_frame(frame))
+            keep, old = frozenset(held(frame)), replaced(frame)
+            result = merge(frame, fresh, read(frame), locked(frame), clean, keep, here.__contains__, going_on, old)
             if result.displaced:
                 displaced[frame] = result.displaced | displaced.get(frame, frozenset())
             try:
@@ -270,5 +295,5 @@ def run_pass(
             except GeneratorExit:
                 if parking is not None and not sys.is_finalizing():  # then nobody goes on, and tensors cannot be made
                     here_displaced = displaced.get(frame, frozenset())
-                    parking.keep(entry for trail in walking for entry in trail.park(frame, here_displaced))
+                    parking.keep((entry for trail in walking for entry in trail.park(frame, here_displaced)), signed)
                 raise

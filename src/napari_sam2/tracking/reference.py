@@ -7,7 +7,7 @@ short movies and for tests only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,11 @@ from torch import Tensor
 from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.masks import Masks, join_masks
+from napari_sam2.tracking.plan import Direction
 from napari_sam2.tracking.prompts import FramePrompts, PromptBook
+from napari_sam2.tracking.results import Found, FrameResult, LabelImage, merge
 
-#: Prompted frames a cell can have in this mode.
+#: Prompted frames for which there is room at first; the bank grows when a cell has more.
 CONDITIONING_SLOTS = 8
 
 
@@ -52,6 +54,7 @@ class ReferenceRun:
         self.state: dict[tuple[int, int], CellState] = {}
         self._seen: dict[tuple[int, int], FramePrompts] = {}
         self._rows: dict[int, int] = {}
+        self._slots: dict[int, dict[int, int]] = {}
         self._bank = engine.bank(geometry, 0, CONDITIONING_SLOTS)
 
     def update(self) -> None:
@@ -78,6 +81,20 @@ class ReferenceRun:
                     self.state[cell, frame] = CellState(masks.row(i), memories[i], step, False)
             yield frame, cells, join_masks([self.state[c, frame].masks for c in cells])
 
+    def results(
+        self,
+        direction: Direction,
+        frames: tuple[int, int],
+        read: Callable[[int], LabelImage],
+        locked: Callable[[int], frozenset[int]],
+    ) -> Iterator[FrameResult]:
+        """Run in one direction, or in both one after the other, and merge the masks into the frames' present labels."""
+        for step in {"forward": (1,), "backward": (-1,), "both": (1, -1)}[direction]:
+            for frame, cells, masks in self.track(frames, step):
+                said = {cell: self.book[cell, frame] for cell in cells if (cell, frame) in self.book}
+                found = Found(self.geometry, cells, masks, said)
+                yield merge(frame, [found], read(frame), locked(frame), clean=False)
+
     def _is_prompted(self, cell: int, frame: int) -> bool:
         """Whether a frame is taken as it is; the published default tracks over a correction again."""
         state = self.state.get((cell, frame))
@@ -86,10 +103,25 @@ class ReferenceRun:
     def _row(self, cell: int) -> int:
         if cell not in self._rows:
             self._rows[cell] = len(self._rows)
-            grown = self.engine.bank(self.geometry, len(self._rows), CONDITIONING_SLOTS)
-            grown.copy_from(self._bank)
-            self._bank = grown
+            self._grow()
         return self._rows[cell]
+
+    def _slot(self, cell: int, frame: int) -> int:
+        """Conditioning slot of a prompted frame: its own for good, whatever is prompted before or after it."""
+        slots = self._slots.setdefault(cell, {})
+        slot = slots.setdefault(frame, len(slots))
+        if slot >= self._bank.fixed_frame.shape[1]:
+            self._grow()
+        return slot
+
+    def _grow(self) -> None:
+        """Make room for all cells and for all conditioning frames that there are by now."""
+        known, slots = self._bank, self._bank.fixed_frame.shape[1]
+        while slots < max(map(len, self._slots.values()), default=0):
+            slots *= 2
+        self._bank = self.engine.bank(self.geometry, len(self._rows), slots)
+        for row in range(len(known.fixed_frame)):
+            self._bank.restore(row, known.kept(row), self.engine.keys)
 
     def _prompt(self, cell: int, frame: int, prompts: FramePrompts) -> None:
         row, origin = self._rows[cell], np.zeros((1, 2), np.int64)
@@ -105,7 +137,7 @@ class ReferenceRun:
         correction = tracked is not None and not tracked.conditioning
         conditioning = self.engine.settings.corrections_condition or not correction
         if conditioning:
-            slot = self.book.frames_of(cell).index(frame)
+            slot = self._slot(cell, frame)
             self._bank.condition(row, slot, frame, memory, origin[0], masks.pointers_nc[0])
             self._bank.skip(np.array([row]), frame)
         else:

@@ -11,16 +11,19 @@ import torch
 from napari_sam2.tracking.arbitrate import field_index
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.masks import Masks, join_masks
+from napari_sam2.tracking.resample import LOGIT_STRIDE, LOGITS_PER_TOKEN
 from napari_sam2.tracking.settings import Settings
 
 IntArray = npt.NDArray[np.int64]
+BoolImage = npt.NDArray[np.bool_]
 
 
 class Search:
     """Looks again for cells whose object score has fallen, in windows around the one where they were lost.
 
     The network sees windows of the size that it was trained on, at the eight places half a window away, rather than one
-    large window. A place is taken only if the cell is seen there and nobody else holds it.
+    large window. A place is taken only if the cell is seen there and nobody else holds it, be it on its way with the
+    searched one or not; of two that are seen at one place the surer one has it.
 
     Parameters
     ----------
@@ -43,7 +46,12 @@ class Search:
         return {"lost": self._lost}
 
     def again(
-        self, masks: Masks, rows: IntArray, geometry: Geometry, look: Callable[[IntArray, IntArray], Masks]
+        self,
+        masks: Masks,
+        rows: IntArray,
+        geometry: Geometry,
+        look: Callable[[IntArray, IntArray], Masks],
+        others: Callable[[], BoolImage],
     ) -> Masks:
         """Replace the masks of lost cells that are found elsewhere.
 
@@ -57,6 +65,9 @@ class Search:
             The field.
         look
             Segments cells (rows) in windows (origins).
+        others
+            Gives the pixels (Y, X) of the frame that cells hold which are not among these; asked only where one of
+            these was seen somewhere, since it takes reading the frame's labels.
         """
         absent = (masks.object_logits_n <= 0).cpu().numpy()
         self._lost[rows] = np.where(absent, self._lost[rows] + 1, 0)
@@ -72,12 +83,11 @@ class Search:
         which = np.repeat(chosen, places.shape[1])
         tried = look(rows[which], places.reshape(-1, 2))
         score = tried.object_logits_n.float() + tried.iou_n.float()
-        free = ~_taken(tried, which, masks)
-        good = (tried.object_logits_n > 0) & (tried.iou_n >= self.settings.min_iou) & free
-        score = torch.where(good, score, -torch.inf).view(len(chosen), -1)
-        value, best = score.max(1)
-        found = torch.isfinite(value).cpu().numpy()
-        replacement = {int(chosen[i]): i * places.shape[1] + int(best[i]) for i in range(len(chosen)) if found[i]}
+        good = ((tried.object_logits_n > 0) & (tried.iou_n >= self.settings.min_iou)).tolist()
+        seen = [i for i in torch.argsort(score, descending=True, stable=True).tolist() if good[i]]
+        if not seen:
+            return masks
+        replacement = _share_out(seen, tried, which, masks, others(), geometry)
         if not replacement:
             return masks
         self._lost[rows[list(replacement)]] = 0
@@ -92,14 +102,38 @@ def _places(origins: IntArray, geometry: Geometry) -> IntArray:
     return np.clip(origins[:, None] + steps, 0, np.array(geometry.tokens) - (rows, columns))
 
 
-def _taken(tried: Masks, which: IntArray, masks: Masks) -> torch.Tensor:
-    """Whether most of a mask lies on the masks of cells that are not searched for: (M,) bool."""
+def _share_out(
+    seen: list[int], tried: Masks, which: IntArray, masks: Masks, others: BoolImage, geometry: Geometry
+) -> dict[int, int]:
+    """Which of the tried masks becomes that of which cell: in the order of `seen`, unless most of it is held already.
+
+    Held are the pixels of cells that are not searched for, and of those that have been found.
+    """
     n = len(masks.origins)
-    size = tried.logits_nhw.shape[1:]
-    at, length = field_index(np.concatenate((masks.origins, tried.origins)), size, tried.logits_nhw.device)
-    others = torch.ones(n, dtype=torch.bool, device=at.device)
-    others[torch.from_numpy(which).to(at.device)] = False
-    held = torch.zeros(length, dtype=torch.bool, device=at.device)
-    held[at[:n][(masks.logits_nhw > 0) & others[:, None, None]]] = True
-    own = tried.logits_nhw > 0
-    return (held[at[n:]] & own).sum((1, 2)) * 2 > own.sum((1, 2))
+    size = (tried.logits_nhw.shape[1], tried.logits_nhw.shape[2])
+    index, length = field_index(np.concatenate((masks.origins, tried.origins[seen])), size, torch.device("cpu"))
+    at = index.numpy()
+    held = np.zeros(length, bool)
+    own = (masks.logits_nhw > 0).cpu().numpy()
+    own[which] = False
+    held[at[:n][own]] = True
+    found: dict[int, int] = {}
+    for i, there in zip(seen, at[n:], strict=True):
+        cell, mask = int(which[i]), (tried.logits_nhw[i] > 0).cpu().numpy()
+        taken = held[there] | _in_window(others, tried.origins[i], size, geometry)
+        if cell not in found and not (taken & mask).sum() * 2 > mask.sum():
+            found[cell] = i
+            held[there[mask]] = True
+    return found
+
+
+def _in_window(pixels: BoolImage, origin: IntArray, size: tuple[int, int], geometry: Geometry) -> BoolImage:
+    """Pixels (Y, X) of the frame as logits (4h, 4w) of a window see them; nothing beyond the frame."""
+    # pixel centres of logits are those of model pixels (`geometry`), at their own stride
+    scale = np.array(geometry.scale) / LOGIT_STRIDE
+    rows, columns = (
+        np.round((np.arange(n) + first * LOGITS_PER_TOKEN + 0.5) / s - 0.5).astype(np.int64)
+        for n, first, s in zip(size, origin, scale, strict=True)
+    )
+    inside = (rows < pixels.shape[0])[:, None] & (columns < pixels.shape[1])
+    return inside & pixels[rows.clip(max=pixels.shape[0] - 1)][:, columns.clip(max=pixels.shape[1] - 1)]

@@ -18,7 +18,7 @@ from napari_sam2.tracking.features import DEFAULT_BUDGET, FeatureSource
 from napari_sam2.tracking.labels import check_labels, make_labels, read_frame
 from napari_sam2.tracking.masks import join_masks
 from napari_sam2.tracking.movie import Movie
-from napari_sam2.tracking.parking import Parking
+from napari_sam2.tracking.parking import Before, Done, Parking
 from napari_sam2.tracking.plan import Direction, Segment, plan
 from napari_sam2.tracking.prompts import FramePrompts, MaskCrop, PromptBook
 from napari_sam2.tracking.propagate import run_pass
@@ -123,7 +123,7 @@ class CellTracker(Said):
         native = self.model.config.image_size if start.has_native_size(self.model) else None
         self._scales = Scales(self._engine, self.prompts, diameter, native)
         self._reference: ReferenceRun | None = None
-        self._done: dict[tuple[int, int, int], tuple[object, ...]] = {}
+        self._done = Done()
         self._parking = Parking(self._signature_at_start)
 
     # results ------------------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class CellTracker(Said):
         cells
             Cells wanted; all that have prompts when None.
         only_stale
-            Run only the stretches whose prompts have changed since they were tracked.
+            Run only the stretches whose prompts, or those of whom they gave way to, have changed since.
 
         Notes
         -----
@@ -181,14 +181,15 @@ class CellTracker(Said):
         if self.settings.reference:
             return self._track_reference(direction, span)
         if only_stale:
-            segments = [s for s in segments if self._done.get((s.cell, s.start, s.step)) != self._signature(s)]
-        return self.track_segments(segments, span)
+            segments = self._done.missing(segments, self._signature, self.prompts)
+        return self.track_segments(segments, span, before=self._done.before(segments, self.prompts))
 
     def track_segments(
         self,
         segments: list[Segment],
         span: tuple[int, int],
-        held: Callable[[int], Iterable[int]] | None = None,
+        held: Callable[[int], Iterable[int]] = lambda frame: (),
+        before: Before | None = None,
     ) -> Iterator[FrameResult]:
         """Track segments that the caller has chosen (`tracking.plan`), as `track` does.
 
@@ -201,24 +202,28 @@ class CellTracker(Said):
         held
             Function from a frame number to tracked cells that are not to be written on it, because they are as they
             should be there. Unlike locked ones, they can lose pixels to others.
+        before
+            What is known of the labels as they are.
         """
         written: dict[int, frozenset[int]] = {}
         displaced: dict[int, Set[tuple[int, int]]] = {}
-        kept = held or (lambda frame: ())
         groups = self._scales.group(sorted({s.cell for s in segments}))
         for step in (1, -1):
             part = [s for s in segments if s.step == step]
             trails = [(anchors, [s for s in part if s.cell in set(cells)]) for anchors, cells in groups]
             # what a cell remembers depends on others where neighbours count
             parking = None if self.settings.neighbours else self._parking
-            found = run_pass(trails, span, self._read, self._locks, written, kept, parking, displaced)
+            later = [s for s in segments if step > 0 > s.step]
+            begun = self._done.begin(part, self._signature, self.prompts)
+            found = run_pass(trails, span, self._read, self._locks, written, held, parking, displaced, later, before)
             with self._features.pixels.reading(), closing(found) as results:
                 for result in results:
                     self.labels[result.frame] = result.labels
                     if result.prompted:  # nothing that grows with the movie for frames that nobody prompted
                         written[result.frame] = result.prompted
+                    self._done.gave_way(begun, result.frame, result.gave_way)
                     yield result
-            self._done.update({(s.cell, s.start, s.step): self._signature(s) for s in part})
+            self._done.end(begun)
 
     def estimate(
         self,
@@ -292,10 +297,6 @@ class CellTracker(Said):
     def _track_reference(self, direction: Direction, span: tuple[int, int]) -> Iterator[FrameResult]:
         if self._reference is None:
             self._reference = ReferenceRun(self._engine, self._scales.geometry(), self.prompts)
-        for step in {"forward": (1,), "backward": (-1,), "both": (1, -1)}[direction]:
-            for frame, cells, masks in self._reference.track(span, step):
-                said = {cell: self.prompts[cell, frame] for cell in cells if (cell, frame) in self.prompts}
-                found = Found(self._scales.geometry(), cells, masks, said)
-                result = merge(frame, [found], self._read(frame), self._locks(frame), clean=False)
-                self.labels[frame] = result.labels
-                yield result
+        for result in self._reference.results(direction, span, self._read, self._locks):
+            self.labels[result.frame] = result.labels
+            yield result
