@@ -77,7 +77,8 @@ def test_a_neighbour_of_one_height_that_is_clicked_away_takes_nothing_of_the_cel
 def test_a_hole_that_is_clicked_away_in_a_box_leaves_the_rest() -> None:
     untold = blob(32, 32, 16)
     ring = torch.minimum(untold, -blob(32, 32, 5))[None]
-    points, labels = model_px((16, 16), (48, 48), (32, 32)), torch.tensor([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT, BACKGROUND]])
+    points = model_px((16, 16), (48, 48), (32, 32))
+    labels = torch.tensor([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT, BACKGROUND]])
     assert torch.equal(lower_to_clicks(ring, untold[None], points, labels)[0], ring[0])
 
 

@@ -224,7 +224,8 @@ def _window_points(prompts: FramePrompts, turn: int, geometry: Geometry, origin:
         labels.append(FOREGROUND if foreground else BACKGROUND)
     model = geometry.to_model(at) - origin * TOKEN_STRIDE
     # What lies outside would be taken for a place on the window's border.
-    inside = ((model >= -0.5) & (model < np.array(geometry.window_tokens) * TOKEN_STRIDE - 0.5)).all(1)
+    end = np.array(geometry.window_tokens) * TOKEN_STRIDE - 0.5
+    inside: npt.NDArray[np.bool_] = np.all((model >= -0.5) & (model < end), axis=1)
     seen = [i for i, label in enumerate(labels) if inside[i] or label > FOREGROUND] if inside.any() else range(len(at))
     return model[seen, ::-1].tolist(), [labels[i] for i in seen]
 
