@@ -13,6 +13,7 @@ from napari_sam2.cli import app
 from napari_sam2.cli.export import default_path, parse_options
 from napari_sam2.export import export
 from napari_sam2.export.read_segmentation import open_segmentation
+from napari_sam2.session import new_session
 from tests.export.example import example, example_labels
 
 RUNNER = CliRunner()
@@ -27,7 +28,6 @@ def run(*arguments: object) -> tuple[int, str, str]:
 @pytest.fixture
 def session(tmp_path: Path) -> Path:
     stub = pytest.importorskip("tests.session.stub")
-    from napari_sam2.session import new_session
 
     movie = np.random.default_rng(0).integers(0, 200, (stub.FRAMES, stub.HEIGHT, stub.WIDTH)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "movie.tif", movie, photometric="minisblack", metadata={"axes": "TYX"})
@@ -110,10 +110,33 @@ def test_mistakes_are_said_in_a_sentence(
 def test_names_and_options() -> None:
     assert default_path(Path("x/a.ome.zarr"), ".ome.zarr") == Path("x/a_export.ome.zarr")
     assert default_path(Path("x/a.sam2cells"), ".geff") == Path("x/a.geff")
-    assert parse_options(["version=0.4", "cell=7", "fps=2.5", "cells=1,2", "labels=a.zarr"]) == {
+    assert default_path(Path("x/run.01.sam2cells"), ".tracks.csv") == Path("x/run.01.tracks.csv")
+    assert default_path(Path("x/a.sam2cells"), ".tif", Path("x/a.tif").absolute()) == Path("x/a_export.tif")
+    assert parse_options(["version=0.4", "cell=7", "fps=2.5", "tracks=False", "labels=a.zarr"]) == {
         "version": "0.4",
         "cell": 7,
         "fps": 2.5,
-        "cells": [1, 2],
+        "tracks": False,
         "labels": "a.zarr",
     }
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["default name", "--out"])
+def test_the_movie_of_a_session_is_never_replaced(tmp_path: Path, named: bool) -> None:
+    movie = tmp_path / "movie.tif"
+    tifffile.imwrite(movie, np.zeros((2, 24, 32), np.uint8), photometric="minisblack", metadata={"axes": "TYX"})
+    before = movie.read_bytes()
+    new_session(movie, tmp_path / "movie.sam2cells").close()
+    where = ["--out", str(movie)] if named else []
+    code, _, err = run(str(tmp_path / "movie.sam2cells"), "--to", "tiff", "--overwrite", *where)
+    assert movie.read_bytes() == before
+    assert code == (1 if named else 0)
+    assert "is never replaced" in err if named else (tmp_path / "movie_export.tif").exists()
+
+
+def test_a_cell_that_is_nowhere_is_not_exported_as_nothing(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", example_labels(), photometric="minisblack", metadata={"axes": "TYX"})
+    for cells in ("77", ""):
+        code, _, err = run(str(tmp_path / "a.tif"), "--cells", cells, "--out", str(tmp_path / "b.tracks.csv"))
+        assert code == 1 and ("77" in err or "numbers with commas" in err)
+    assert not (tmp_path / "b.tracks.csv").exists()

@@ -83,7 +83,7 @@ def export(
     chosen = parse_cells(cells)
     with open_source(source.expanduser(), movie) as found:
         for name in names:
-            path = target or default_path(source.expanduser(), FORMATS[name].suffixes[0])
+            path = target or default_path(source.expanduser(), FORMATS[name].suffixes[0], found.movie_path)
             write_one(found, path, name, chosen, overwrite, options)
 
 
@@ -131,6 +131,7 @@ def open_source(path: Path, movie: Path | None) -> Iterator[Any]:
     if movie is not None:
         opened = open_movie(movie.expanduser())
         known["movie"] = Movie(opened.data, axes=opened.axes)
+        known["movie_path"] = movie.expanduser().absolute()
     if (path / "session.json").is_file():
         from napari_sam2.session import open_session
 
@@ -151,11 +152,24 @@ def open_source(path: Path, movie: Path | None) -> Iterator[Any]:
     yield found
 
 
-def default_path(source: Path, suffix: str) -> Path:
-    """Beside the source, under its name with the format's suffix; ``_export`` where that would be the source."""
-    stem = source.name.split(".")[0] or "cells"
+def default_path(source: Path, suffix: str, movie: Path | None = None) -> Path:
+    """Beside the source, under its name with the format's suffix; ``_export`` where that is the source or the movie.
+
+    Parameters
+    ----------
+    source
+        What is exported; dots in its name stay, so that runs of a batch do not write over each other.
+    suffix
+        Of the format; some formats that are folders have none.
+    movie
+        The movie that the source is about, as far as it is known.
+    """
+    from napari_sam2.export.write import split_name
+
+    stem = split_name(source)[0] or "cells"
+    taken = [path.absolute() for path in (source, movie) if path is not None]
     path = source.with_name(stem + suffix)
-    return path if path != source and suffix else source.with_name(f"{stem}_export{suffix}")
+    return source.with_name(f"{stem}_export{suffix}") if not suffix or path.absolute() in taken else path
 
 
 def parse_cells(text: str | None) -> list[int] | None:
@@ -169,18 +183,18 @@ def parse_cells(text: str | None) -> list[int] | None:
     if text is None:
         return None
     try:
-        return [int(part) for part in text.split(",") if part.strip()]
+        return [int(part) for part in text.split(",")]
     except ValueError:
         raise ValueError(f"--cells {text}: write numbers with commas, for example 1,2,7") from None
 
 
 def parse_options(given: list[str]) -> dict[str, Any]:
-    """Read ``NAME=VALUE``: whole numbers and numbers as such; ``version`` stays text.
+    """Read ``NAME=VALUE``: numbers, ``true`` and ``false`` as such; ``version`` stays text.
 
     Raises
     ------
     ValueError
-        If one has no ``=``.
+        If one has no ``=``, or has an option of its own.
     """
     found: dict[str, Any] = {}
     for text in given:
@@ -189,7 +203,9 @@ def parse_options(given: list[str]) -> dict[str, Any]:
             raise ValueError(f"--option {text}: write NAME=VALUE, for example cell=7")
         found[name] = value
         if name == "cells":
-            found[name] = parse_cells(value)
+            raise ValueError(f"--option {text}: write --cells {value}")
+        if value.lower() in ("true", "false"):
+            found[name] = value.lower() == "true"
         elif name != "version":
             for kind in (int, float):
                 try:

@@ -17,6 +17,16 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
         raise FileExistsError(f"{path} is a folder of other things: it is not replaced. Choose another name")
 
 
+def refuse_to_lose(path: Path, movie: Path | None) -> None:
+    """Raise FileExistsError if a movie would be lost by writing: if it is what would be replaced, or lies in it."""
+    if movie is None or not path.exists():
+        return
+    wanted, there = path.resolve(), movie.resolve()
+    # a disk may take two spellings for one name
+    if wanted == there or wanted in there.parents or (there.exists() and wanted.samefile(there)):
+        raise FileExistsError(f"{path} is the movie itself, or holds it, and is never replaced: choose another name")
+
+
 def remove_output(path: Path) -> None:
     """Remove an earlier output: a file, or a folder that holds nothing else."""
     if path.is_dir():

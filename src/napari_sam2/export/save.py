@@ -11,6 +11,7 @@ from typing import Any
 
 from napari_sam2.export.formats import find_format, losses
 from napari_sam2.export.jobs import Job, check_room
+from napari_sam2.export.replacing import refuse_to_lose
 from napari_sam2.export.tracked import as_tracked
 
 COMPRESSED_SHARE = 0.03
@@ -67,7 +68,7 @@ def export(
     format
         Name of the format where the suffix does not say it; one of `FORMATS`.
     overwrite
-        Replace what is there. A folder of other things is never replaced.
+        Replace what is there. A folder of other things is never replaced, nor the movie that a session is about.
     cells
         Only these cells.
     progress
@@ -106,6 +107,7 @@ def export(
     tracked = as_tracked(source, **(known or {}))
     if cells is not None:
         tracked = tracked.only(cells)
+    refuse_to_lose(path, tracked.movie_path)
     frames, height, width = tracked.shape
     raw = frames * height * width * 2
     check_room(path.parent, int(raw * COMPRESSED_SHARE))

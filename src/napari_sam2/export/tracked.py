@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -92,6 +93,8 @@ class Tracked:
         The intensities; None where they are not at hand.
     name
         For titles.
+    movie_path
+        File or folder of the movie where it is known: it is never written over.
     """
 
     labels: ReadsFrames
@@ -102,6 +105,7 @@ class Tracked:
     prompts: tuple[Prompted, ...] = ()
     movie: Movie | None = None
     name: str = "cells"
+    movie_path: Path | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels.shape) != 3:
@@ -146,7 +150,8 @@ class Tracked:
             If one is not among them.
         """
         wanted = sorted({int(cell) for cell in cells})
-        unknown = [cell for cell in wanted if self.cells and cell not in self.cells]
+        known = set(self.cells) or {i for t in range(self.shape[0]) for i in ids_in(self.frame(t))}
+        unknown = [cell for cell in wanted if cell not in known]
         if unknown:
             raise ValueError(f"there is no cell {', '.join(map(str, unknown))}")
         kept = {c: self.cells.get(c, CellInfo()) for c in wanted}
@@ -269,9 +274,10 @@ def from_session(session: Any) -> Tracked:
     steps = dict(zip("TYX", session.meta.get("scale", ()), strict=False))
     units = {axis: str(unit) for axis, unit in zip("TYX", session.meta.get("units", ()), strict=False) if unit}
     scale = {axis: float(step) for axis, step in steps.items() if step and (step != 1 or axis in units)}
-    return Tracked(
-        session.labels, scale, units, cells, table, tuple(prompts), session.movie, session.path.name.split(".")[0]
-    )
+    address = session.meta["movie"]["address"]
+    movie_path = Path(address) if address else None
+    name = session.path.name.removesuffix(session.path.suffix)
+    return Tracked(session.labels, scale, units, cells, table, tuple(prompts), session.movie, name, movie_path)
 
 
 def as_tracked(source: Any, **known: Any) -> Tracked:

@@ -6,6 +6,8 @@ and what a killed run leaves behind opens. OME-Zarr is the format to choose wher
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,21 @@ class TiffLabelWriter(LabelWriter):
         self._pixels: npt.NDArray[Any] | None = tifffile.memmap(
             self.unfinished, shape=self.info.shape, dtype=dtype, bigtiff=large, photometric="minisblack", **options
         )
+        self._make_sure_of_room()
+
+    def _make_sure_of_room(self) -> None:
+        """Have the disk set the file aside: one with holes is mapped gladly, and full disks are a bus error then."""
+        if not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            with open(self.unfinished, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that cannot do so
+                return
+            self.close()
+            self.unfinished.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def _write(self, frame: int, labels: Labels) -> None:
         assert self._pixels is not None
