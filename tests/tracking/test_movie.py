@@ -181,6 +181,51 @@ def test_reading_from_threads() -> None:
     assert wrong == []
 
 
+class Gated(Counting):
+    """An array whose last frame is not there before `gate` is open."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        super().__init__(array)
+        self.begun, self.gate = threading.Event(), threading.Event()
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if index[0] == self.shape[0] - 1:
+            self.begun.set()
+            assert self.gate.wait(60)
+        return super().__getitem__(index)
+
+
+def test_the_frame_in_hand_can_be_looked_at_while_the_next_is_read() -> None:
+    source = Gated(example(frames=2))
+    movie = Movie(source, limits=(0, 100))
+    movie.frame(0)
+    reader = threading.Thread(target=movie.raw, args=(1,))
+    reader.start()
+    assert source.begun.wait(60)
+    found: list[np.ndarray] = []
+    looking = threading.Thread(target=lambda: found.append(movie.frame(0)))
+    looking.start()
+    looking.join(10)
+    in_time = bool(found)
+    source.gate.set()
+    reader.join()
+    looking.join()
+    assert in_time
+
+
+def test_a_frame_that_two_threads_want_is_read_once() -> None:
+    source = Gated(example(frames=2))
+    movie = Movie(source, limits=(0, 100))
+    threads = [threading.Thread(target=movie.raw, args=(1,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert source.begun.wait(60)
+    source.gate.set()
+    for thread in threads:
+        thread.join()
+    assert len(source.reads) == 1
+
+
 @pytest.mark.parametrize("t", [-1, 5, 2.0, None])
 def test_frames_that_do_not_exist(t: Any) -> None:
     with pytest.raises(IndexError, match="frames 0 to 4"):

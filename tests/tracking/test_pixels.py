@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from napari_sam2.network import normalise
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.movie import Movie
-from napari_sam2.tracking.pixels import FramePixels
+from napari_sam2.tracking.pixels import KEPT_ON_DEVICE, FramePixels
 from napari_sam2.tracking.regions import Region
 
 from .small import Counting, discs_movie, tracker_for
@@ -81,6 +82,81 @@ def test_what_goes_wrong_while_reading_ahead_is_told_when_the_frame_is_needed() 
     with pytest.raises(OSError, match="the disk is gone"):
         pixels.region(geometry, 2, Region(0, 0, 2, 2))
     pixels.forget()
+
+
+META = torch.device("meta")  # any device but the CPU has frames uploaded, and this one is everywhere
+WHOLE = ((0, SHAPE[0]), (0, SHAPE[1]))
+
+
+def test_the_frame_in_work_is_not_pushed_out_by_the_one_that_is_read_ahead() -> None:
+    pixels = FramePixels(Movie(_frames(1), limits=(100, 900)), META)
+    pixels._planes(0, *WHOLE)
+    pixels._planes(1, *WHOLE)
+    pixels._planes(0, *WHOLE)  # uploaded first, and in work again
+    pixels.read_ahead(2)
+    pixels._reading[1].result()  # type: ignore[index]
+    assert set(pixels._uploaded) == {0, 2}
+    pixels.forget()
+    assert not pixels._uploaded
+
+
+def test_a_frame_that_goes_while_it_is_asked_for_is_no_error() -> None:
+    pixels = FramePixels(Movie(_frames(1), limits=(100, 900)), META)
+    pixels._planes(0, *WHOLE)
+
+    class Going(dict):
+        """The other thread has its turn right after somebody has looked whether a frame is there."""
+
+        def __contains__(self, frame: object) -> bool:
+            there = super().__contains__(frame)
+            self.pop(frame, None)
+            return there
+
+    pixels._uploaded = Going(pixels._uploaded)
+    assert pixels._planes(0, *WHOLE).shape == (1, *SHAPE)
+
+
+def test_two_threads_upload_at_once_and_no_more_is_kept_than_should_be() -> None:
+    pixels = FramePixels(Movie(_frames(1), limits=(100, 900)), META)
+    failed: list[BaseException] = []
+
+    def load(order: list[int]) -> None:
+        try:
+            for frame in order:
+                pixels._upload(frame)
+                assert pixels._planes(frame, *WHOLE).shape == (1, *SHAPE)
+        except BaseException as error:  # noqa: BLE001 told below
+            failed.append(error)
+
+    orders = [[(i * step) % 4 for i in range(200)] for step in (1, 3)]
+    threads = [threading.Thread(target=load, args=(order,)) for order in orders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed and len(pixels._uploaded) <= KEPT_ON_DEVICE
+
+
+def test_all_frames_are_uploaded_on_one_stream_of_their_own_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[torch.device] = []
+    used: list[Any] = []
+
+    class Stream:
+        def __init__(self, device: torch.device) -> None:
+            made.append(device)
+
+        def synchronize(self) -> None:
+            used.append(self)
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *where, **how: self)
+    pixels = FramePixels(Movie(_frames(1), limits=(100, 900)), torch.device("cuda", 1))
+    for frame in range(4):
+        pixels._planes(frame, *WHOLE)
+    assert made == [torch.device("cuda", 1)]
+    assert len(used) == 4 and len(set(used)) == 1
 
 
 def _readers() -> set[threading.Thread]:

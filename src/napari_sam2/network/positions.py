@@ -8,15 +8,51 @@ map is the special case with offset 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache, wraps
+from typing import ParamSpec, Self
 
 import torch
 from torch import Tensor, nn
 
 SINE_TEMPERATURE = 10_000.0
 ROPE_THETA = 10_000.0
+#: Maps whose encodings are kept, of those that were asked for last.
+KEPT = 16
+
+P = ParamSpec("P")
+_noted: ContextVar[list[Tensor] | None] = ContextVar("_noted", default=None)
+
+
+@contextmanager
+def noted() -> Iterator[list[Tensor]]:
+    """Note what is handed out meanwhile, in this thread, of what is kept here.
+
+    Calls that are recorded and replayed do not ask again, and read the same memory for ever: whoever records them has
+    to hold these tensors, which are let go of here when other maps have come.
+    """
+    found: list[Tensor] = []
+    before = _noted.set(found)
+    try:
+        yield found
+    finally:
+        _noted.reset(before)
+
+
+def _kept(compute: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    known = lru_cache(maxsize=KEPT)(compute)
+
+    @wraps(compute)
+    def look_up(*args: P.args, **options: P.kwargs) -> Tensor:
+        tensor = known(*args, **options)  # type: ignore[arg-type]  # numbers and devices, which are hashable
+        notes = _noted.get()
+        if notes is not None:
+            notes.append(tensor)
+        return tensor
+
+    return look_up
 
 
 def frame_of(tokens: int, native: int) -> tuple[float, float]:
@@ -37,7 +73,7 @@ def frame_of(tokens: int, native: int) -> tuple[float, float]:
     return (0.0, float(tokens)) if tokens >= native else ((native - tokens) / 2.0, float(native))
 
 
-@lru_cache(maxsize=16)
+@_kept
 def sine_positions(height: int, width: int, channels: int, native: int, device: torch.device) -> Tensor:
     """Two-dimensional sine encoding: (channels, height, width), float32.
 
@@ -127,7 +163,7 @@ def rope_turns(rows_n: Tensor, columns_n: Tensor, channels: int) -> Tensor:
     return torch.complex(angles.cos(), angles.sin())
 
 
-@lru_cache(maxsize=16)
+@_kept
 def window_turns(height: int, width: int, channels: int, device: torch.device) -> Tensor:
     """Turns of the tokens of a window whose first token is the origin: (height * width, channels / 2), complex64."""
     with torch.inference_mode(False):

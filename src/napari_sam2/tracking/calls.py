@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from napari_sam2.network import ImageFeatures, MemoryBatch, Prompts, Sam2, Selection
 from napari_sam2.network.prompt_encoder import PromptEmbedding
-from napari_sam2.tracking.graphs import Backend, Replayer, backend_for
+from napari_sam2.tracking.graphs import Backend, Replayer, backend_for, is_out_of_memory
 from napari_sam2.tracking.sheets import WindowFeatures
 
 #: Batches are filled up to one of these sizes, beyond them to a multiple of the last.
@@ -37,6 +37,36 @@ class NetworkCalls:
         self.model = model
         self.replayer = Replayer(backend or backend_for(model.device))
         self._unprompted: dict[tuple[int, int], PromptEmbedding] = {}
+
+    def make_room(self, error: Exception, last_try: str = "", drop: Callable[[], None] | None = None) -> None:
+        """Give back everything that only saves time, where memory ran out.
+
+        Parameters
+        ----------
+        error
+            What came up; raised again if it is something else.
+        last_try
+            What was tried, in words, where nothing smaller is left to be tried.
+        drop
+            Lets go of what else can be spared.
+
+        Raises
+        ------
+        MemoryError
+            If that was the last try.
+        """
+        if not is_out_of_memory(error):
+            raise error
+        if last_try:
+            raise MemoryError(
+                f"not even {last_try} fits into the memory of {self.model.device}: close other programs, take a "
+                "smaller model, or track on the CPU"
+            ) from error
+        if drop is not None:
+            drop()
+        self.replayer.forget()
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def encode(self, images_bchw: Tensor) -> ImageFeatures:
         """Features of normalised images; see `Sam2.encode_image`."""

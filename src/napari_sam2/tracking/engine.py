@@ -203,7 +203,7 @@ class Engine:
             If a single cell does not fit.
         """
         out: list[T] = []
-        at = 0
+        at, last_try = 0, False
         while at < cells:
             parts, at_once = self._parts(at, cells)
             work = [partial(run, part) for part in parts]
@@ -213,19 +213,12 @@ class Engine:
                 with closing(results):  # so that nothing goes on where this is interrupted
                     for part, found in zip(parts, results, strict=True):
                         out.append(found)
-                        at = part.stop
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                if at_once == 1:
-                    raise MemoryError(
-                        f"not even one cell fits into the memory of {self.model.device}: close other programs, take a "
-                        "smaller model, or track on the CPU"
-                    ) from error
+                        at, last_try = part.stop, False
+            except (MemoryError, RuntimeError) as error:  # torch's own errors are of the second kind
+                last_try = last_try or not self.calls.replayer.active
+                self.calls.make_room(error, "one cell" if at_once == 1 and last_try else "")
+                last_try = at_once == 1  # it may fit without what was recorded, or while it is not recorded itself
                 self.chunk = max(1, at_once // 2)
-                self.calls.replayer.forget()
-                if self.model.device.type == "cuda":
-                    torch.cuda.empty_cache()
         return out
 
     def _parts(self, first: int, cells: int) -> tuple[list[slice], int]:
@@ -241,10 +234,3 @@ class Engine:
         cuts = [first + left * i // n for i in range(n + 1)]
         parts = [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
         return parts, min(left, wide * max(part.stop - part.start for part in parts))
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # On the CPU and on mps torch raises a plain RuntimeError.
-    words = str(error).lower()
-    said = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(s in words for s in said)

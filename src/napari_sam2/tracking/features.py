@@ -91,6 +91,8 @@ class FeatureSource:
         self._kept: OrderedDict[Key, Maps] = OrderedDict()
         self._bytes = 0
         self._open: tuple[tuple[Geometry, int] | None, list[Sheet]] = (None, [])
+        self._at_once = TOKENS_PER_CALL  # fewer wherever memory has run out
+        self._plain: FeatureSource | None = None
 
     @property
     def kept_bytes(self) -> int:
@@ -117,7 +119,13 @@ class FeatureSource:
 
     @torch.inference_mode()
     def prepare(self, geometry: Geometry, frame: int, origins: IntArray) -> list[Sheet]:
-        """Encode what windows need, all at once: cheaper than a few windows after the other."""
+        """Encode what windows need, all at once: cheaper than a few windows after the other.
+
+        Raises
+        ------
+        MemoryError
+            If a single region does not fit into memory, with nothing else kept than what the frame needs.
+        """
         window = geometry.window_tokens
         where, sheets = self._open
         if where != (geometry, frame):
@@ -139,7 +147,7 @@ class FeatureSource:
         """Make a source for the same frames mirrored; it keeps much less."""
         disk = None if self.disk is None else self.disk.mirrored(mirror)
         source = FeatureSource(self.model, self.movie, self.budget // MIRRORED_SHARE, disk, self._patch_share, mirror)
-        source.pixels, source.calls = self.pixels, self.calls
+        source.pixels, source.calls, source._plain = self.pixels, self.calls, self
         return source
 
     def release(self) -> None:
@@ -203,7 +211,13 @@ class FeatureSource:
         pages = [page_region(geometry, (y, x)) for y, x in touched_pages(geometry, origins[paged]).tolist()]
         self._load(geometry, frame, pages + small)
         sheets = [Sheet(r, self._kept[geometry, frame, r]) for r in small]
-        return sheets + ([self._mosaic(geometry, frame, pages)] if pages else [])
+        if not pages:
+            return sheets
+        try:
+            return [*sheets, self._mosaic(geometry, frame, pages)]
+        except (MemoryError, RuntimeError) as error:
+            self._make_room(geometry, frame, error)
+        return [*sheets, self._mosaic(geometry, frame, pages)]
 
     def _cover(self, geometry: Geometry, origins: IntArray, spent: int = 0) -> tuple[list[Region], bool]:
         """Regions to be encoded for some windows, and whether they are pages.
@@ -246,12 +260,36 @@ class FeatureSource:
                 grown = self._with_halo(geometry, region)
                 missing.setdefault((grown.rows, grown.columns), []).append(region)
         for (rows, columns), alike in missing.items():
-            some = max(1, TOKENS_PER_CALL // (rows * columns))
-            for start in range(0, len(alike), some):
-                self._encode(geometry, frame, alike[start : start + some])
+            self._encode_all(geometry, frame, alike, rows * columns)
         for region in regions:
             self._kept.move_to_end((geometry, frame, region))
         self._shrink(len(regions))
+
+    def _encode_all(self, geometry: Geometry, frame: int, regions: list[Region], tokens: int) -> None:
+        """Encode regions of so many tokens each, as many in a call as fit into memory."""
+        last_try = False
+        while regions:
+            some = regions[: max(1, self._at_once // tokens)]
+            try:
+                self._encode(geometry, frame, some)
+                regions, last_try = regions[len(some) :], False
+            except (MemoryError, RuntimeError) as error:  # torch's own errors are of the second kind
+                self._make_room(geometry, frame, error, f"one part of frame {frame}" if last_try else "")
+                last_try = len(some) == 1
+                self._at_once = tokens * max(1, len(some) // 2)
+
+    def _make_room(self, geometry: Geometry, frame: int, error: Exception, last_try: str = "") -> None:
+        """Give back all that a frame does not need, if memory ran out; see `NetworkCalls.make_room`."""
+        self.calls.make_room(error, last_try, lambda: self._drop_others(geometry, frame))
+
+    def _drop_others(self, geometry: Geometry, frame: int) -> None:
+        """Keep nothing but a frame, in the plain source of a mirrored one neither."""
+        for key in [key for key in self._kept if key[:2] != (geometry, frame)]:
+            self._bytes -= _nbytes(self._kept.pop(key))
+        if self._open[0] != (geometry, frame):
+            self._open = (None, [])
+        if self._plain is not None:
+            self._plain._drop_others(geometry, frame)
 
     def _shrink(self, needed: int) -> None:
         while self._bytes > self.budget and len(self._kept) > needed:
@@ -266,8 +304,8 @@ class FeatureSource:
         return maps is not None
 
     def _keep(self, key: Key, maps: Maps) -> None:
+        self._bytes += _nbytes(maps) - _nbytes(self._kept.get(key, ()))  # twice where memory ran out in between
         self._kept[key] = maps
-        self._bytes += _nbytes(maps)
 
     def _encode(self, geometry: Geometry, frame: int, regions: Sequence[Region]) -> None:
         """Encode regions that have one size with their halos."""

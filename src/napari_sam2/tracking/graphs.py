@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
+
+from napari_sam2.network.positions import noted
 
 logger = logging.getLogger(__name__)
 
@@ -23,21 +28,47 @@ GRAPHS_VARIABLE = "NAPARI_SAM2_GRAPHS"
 #: A call is recorded when a shape comes for the third time: what comes once or twice is not worth it, and by then
 #: everything that is computed once and kept has been computed.
 EAGER_CALLS = 2
-#: Shapes that are kept; each holds the memory of its inputs and intermediate results.
+#: Shapes that are kept; each holds the memory of its inputs and results. What was not used for longest makes room.
 MOST_RECORDED = 32
+#: What torch and the libraries below it say when memory runs out: only CUDA's own allocator has an error of its own.
+OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
 
 Tensors = Sequence[Tensor]
 Call = Callable[..., tuple[Tensor, ...]]
 Key = tuple[object, ...]
 
 
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error says that memory ran out, or came up while one that says so was dealt with.
+
+    A recording that breaks off for want of memory ends with an error of its own, which hides the first.
+    """
+    while error is not None:
+        words = str(error).lower()
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(said in words for said in OUT_OF_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 @dataclass
 class Recorded:
-    """A call that can be replayed: where it reads, where it writes, and what makes it happen."""
+    """A call that can be replayed: where it reads, where it writes, and what makes it happen.
+
+    `constants` are what it reads besides: whoever computed them may let go of them, a replay still reads their memory.
+    """
 
     inputs: list[Tensor]
     outputs: tuple[Tensor, ...]
     replay: Callable[[], object]
+    constants: list[Tensor] = field(default_factory=list)
 
 
 class Backend(Protocol):
@@ -48,24 +79,40 @@ class Backend(Protocol):
 
 
 class CudaBackend:
-    """CUDA graphs, all in one memory pool, since no two of them run at once."""
+    """CUDA graphs, all in one memory pool and recorded on one stream, since no two of them run at once.
+
+    So one of them can go at any time: its results are copied away right after each replay, on the stream that the next
+    replay waits for, and torch waits for the device before it records into the memory that became free.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        # torch's own stream for recordings is on whichever device was the current one when it was first needed
+        self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
+        self._graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
 
     def record(self, call: Call, inputs: list[Tensor]) -> Recorded:
-        """Run the call once on a stream of its own, as torch asks for, then record it."""
-        stream = torch.cuda.Stream(self.device)
-        stream.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(stream):
-            call(*inputs)
-        torch.cuda.current_stream(self.device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        # Only what this thread does counts: another one may be uploading the next frame.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            outputs = call(*inputs)
-        return Recorded(inputs, outputs, graph.replay)
+        """Run the call once on a stream of its own, as torch asks for, then record it there."""
+        if not self._graphs:  # torch refuses a pool that was used and is no more
+            self._pool = torch.cuda.graph_pool_handle()
+        with torch.cuda.device(self.device):
+            present = torch.cuda.current_stream(self.device)
+            self._stream.wait_stream(present)
+            with torch.cuda.stream(self._stream):
+                call(*inputs)
+            present.wait_stream(self._stream)
+            graph = torch.cuda.CUDAGraph()
+            # Only what this thread does counts: another one may be uploading the next frame.
+            mode = "thread_local"
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode=mode):
+                outputs = call(*inputs)
+        self._graphs.add(graph)
+        return Recorded(inputs, outputs, partial(self._replay, graph))
+
+    def _replay(self, graph: torch.cuda.CUDAGraph) -> None:
+        with torch.cuda.device(self.device):
+            graph.replay()
 
 
 def backend_for(device: torch.device) -> Backend | None:
@@ -87,7 +134,8 @@ class Replayer:
     def __init__(self, backend: Backend | None) -> None:
         self._backend = backend
         self._times: dict[Key, int] = {}
-        self._recorded: dict[Key, Recorded] = {}
+        self._recorded: OrderedDict[Key, Recorded] = OrderedDict()
+        self._too_large: set[Key] = set()
 
     @property
     def active(self) -> bool:
@@ -118,6 +166,12 @@ class Replayer:
         -------
         tuple of Tensor
             The caller's own.
+
+        Raises
+        ------
+        RuntimeError, MemoryError
+            As the call itself does, and where memory runs out while it is recorded: then nothing is recorded any more,
+            and fewer at once may fit.
         """
         if self._backend is None:
             return call(*tensors)
@@ -125,11 +179,12 @@ class Replayer:
         recorded = self._recorded.get(key)
         if recorded is None:
             self._times[key] = self._times.get(key, 0) + 1
-            if self._times[key] <= EAGER_CALLS or len(self._recorded) >= MOST_RECORDED:
+            if self._times[key] <= EAGER_CALLS or key in self._too_large:
                 return call(*tensors)
             recorded = self._record(key, call, tensors)
             if recorded is None:
                 return call(*tensors)
+        self._recorded.move_to_end(key)
         for own, given in zip(recorded.inputs, tensors, strict=True):
             own.copy_(given)
         recorded.replay()
@@ -139,12 +194,22 @@ class Replayer:
         backend = self._backend
         if backend is None:
             return None
+        while len(self._recorded) >= MOST_RECORDED:
+            oldest, _ = self._recorded.popitem(last=False)
+            del self._times[oldest]  # it has to come again and again to be recorded once more
         try:
             own = [t.clone(memory_format=torch.preserve_format) for t in tensors]
-            self._recorded[key] = backend.record(call, own)
+            with noted() as constants:
+                self._recorded[key] = backend.record(call, own)
+            self._recorded[key].constants = constants
         except Exception as error:  # noqa: BLE001 whatever it is: without recordings everything works, only slower
-            self._backend = None
+            alone = not self._recorded
             self.forget()
+            if is_out_of_memory(error):
+                if alone:  # nor will it fit the next time: recording takes more than the call alone
+                    self._too_large.add(key)
+                raise
+            self._backend = None
             logger.warning(
                 "calls of the network cannot be recorded on this device, so they run one by one, which is slower (%s). "
                 "Set %s=0 to leave it at that without this message.",

@@ -104,10 +104,11 @@ class Movie:
     @property
     def limits(self) -> tuple[intensity.Limits, ...]:
         """(low, high) of each chosen channel; estimated when first asked for, then fixed for the whole movie."""
-        with self._lock:
-            if self._limits is None:
-                self._limits = self._estimate_limits()
-            return self._limits
+        known = self._limits  # without the lock, which whoever reads a frame holds for as long as that takes
+        if known is None:
+            with self._lock:
+                known = self._limits = self._limits or self._estimate_limits()
+        return known
 
     def raw(self, t: int) -> npt.NDArray[Any]:
         """Return frame ``t`` as stored: (C, Y, X), all channels, the movie's own type in the machine's byte order.
@@ -122,14 +123,18 @@ class Movie:
             If the array gives a frame of another shape than it announced.
         """
         t = self._check_frame(t)
-        with self._lock:
-            if t not in self._kept:
+        frame = self._kept.get(t)  # without the lock: the next frame may be being read, and the present one is in use
+        if frame is not None:
+            return frame
+        with self._lock:  # one read at a time: not every array bears more
+            frame = self._kept.get(t)  # another thread may have read it meanwhile
+            if frame is None:
                 frame = self._read(t)
                 while len(self._kept) >= KEPT_FRAMES:
                     # the one read first goes, however often it was looked at: a look back must not push out the present
                     del self._kept[next(iter(self._kept))]
                 self._kept[t] = frame
-            return self._kept[t]
+            return frame
 
     def frame(self, t: int) -> npt.NDArray[np.float32]:
         """Return frame ``t`` for the network.

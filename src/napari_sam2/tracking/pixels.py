@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.movie import NETWORK_CHANNELS, Movie
 from napari_sam2.tracking.regions import Region
 
-#: Frames kept on a device: the present one and the one that was read ahead.
+#: Frames kept on a device: the one in work and the one that was read ahead.
 KEPT_ON_DEVICE = 2
 
 
@@ -40,6 +41,10 @@ class FramePixels:
         self.device = device
         self._small: tuple[tuple[Geometry, int], Tensor] | None = None
         self._uploaded: dict[int, Tensor] = {}
+        self._in_work: int | None = None
+        self._lock = threading.Lock()  # over these two, which the reader changes as well
+        # one for all frames: each stream has memory of its own that no other can use
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._reader: ThreadPoolExecutor | None = None
         self._reading: tuple[int, Future[None]] | None = None
 
@@ -47,7 +52,8 @@ class FramePixels:
         """Drop everything that is kept, and wait for what is being read."""
         self.rest()
         self._small = None
-        self._uploaded.clear()
+        with self._lock:
+            self._uploaded.clear()
 
     def rest(self) -> None:
         """Nothing more is to be read ahead: wait for the frame in work, and leave no thread behind."""
@@ -97,23 +103,23 @@ class FramePixels:
                 )
                 self._small = ((geometry, frame), small[0])
             return self._small[1][:, slice(*rows), slice(*columns)]
-        (ya, yb, wy), (xa, xb, wx) = (
+        (tall_span, ya, yb, wy), (wide_span, xa, xb, wx) = (
             _lerp(span, length, scale, self.device)
             for span, length, scale in zip((rows, columns), geometry.frame_shape, geometry.scale, strict=True)
         )
-        y0, x0 = int(ya[0]), int(xa[0])
-        part = self._planes(frame, (y0, int(yb[-1]) + 1), (x0, int(xb[-1]) + 1))
-        tall = torch.lerp(part[:, ya - y0], part[:, yb - y0], wy[None, :, None])
-        return torch.lerp(tall[:, :, xa - x0], tall[:, :, xb - x0], wx[None, None, :])
+        part = self._planes(frame, tall_span, wide_span)
+        tall = torch.lerp(part[:, ya], part[:, yb], wy[None, :, None])
+        return torch.lerp(tall[:, :, xa], tall[:, :, xb], wx[None, None, :])
 
     def _planes(self, frame: int, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
         if self._reading is not None and self._reading[0] == frame:
             self._wait()
         if self.device.type == "cpu":
             return torch.from_numpy(self.movie.planes(frame, slice(*rows), slice(*columns)))
-        if frame not in self._uploaded:
-            self._load(frame)
-        whole = self._uploaded[frame]
+        with self._lock:
+            self._in_work = frame
+            known = self._uploaded.get(frame)
+        whole = self._upload(frame) if known is None else known
         if whole.device.type == "cuda":
             whole.record_stream(torch.cuda.current_stream(whole.device))
         return whole[:, slice(*rows), slice(*columns)]
@@ -121,18 +127,23 @@ class FramePixels:
     def _load(self, frame: int) -> None:
         if self.device.type == "cpu":
             self.movie.raw(frame)
-            return
+        else:
+            self._upload(frame)
+
+    def _upload(self, frame: int) -> Tensor:
         planes = torch.from_numpy(self.movie.planes(frame))
-        if self.device.type == "cuda":  # on a stream of its own, so that it does not wait for what is being computed
-            stream = torch.cuda.Stream(self.device)
-            with torch.cuda.stream(stream):
+        if self._stream is not None:  # of its own, so that it does not wait for what is being computed
+            with torch.cuda.stream(self._stream):
                 planes = planes.pin_memory().to(self.device, non_blocking=True)
-            stream.synchronize()
+            self._stream.synchronize()
         else:
             planes = planes.to(self.device)
-        while len(self._uploaded) >= KEPT_ON_DEVICE:
-            del self._uploaded[next(iter(self._uploaded))]
-        self._uploaded[frame] = planes
+        with self._lock:
+            self._uploaded.pop(frame, None)
+            while len(self._uploaded) >= KEPT_ON_DEVICE:
+                del self._uploaded[next(t for t in self._uploaded if t != self._in_work)]
+            self._uploaded[frame] = planes
+        return planes
 
     def _wait(self) -> None:
         """Wait for what is being read; whoever needs the frame meets the error again, if there was one."""
@@ -148,9 +159,16 @@ def _colours(planes_chw: Tensor) -> Tensor:
     return planes_chw.expand(NETWORK_CHANNELS, -1, -1)
 
 
-def _lerp(span: tuple[int, int], length: int, scale: float, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Neighbours and weight of each model pixel of a span along one axis."""
+def _lerp(
+    span: tuple[int, int], length: int, scale: float, device: torch.device
+) -> tuple[tuple[int, int], Tensor, Tensor, Tensor]:
+    """Pixels that a span of model pixels lies among along one axis; neighbours in these and weight of each of them."""
     at = ((torch.arange(*span, dtype=torch.float64) + 0.5) / scale - 0.5).clamp(0, length - 1)
     low = at.floor().long()
     high = (low + 1).clamp(max=length - 1)
-    return low.to(device), high.to(device), (at - low).float().to(device)
+    seen = int(low[0]), int(high[-1]) + 1  # before they are moved: a GPU would have to be waited for
+    quick = device.type == "cuda"  # which takes small tensors over at once, and copies them when their turn comes
+    low_in, high_in, weight = (
+        t.to(device, non_blocking=quick) for t in (low - seen[0], high - seen[0], (at - low).float())
+    )
+    return seen, low_in, high_in, weight
