@@ -23,7 +23,7 @@ POINTING = torch.tensor(
     [[0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], dtype=torch.bool
 )
 #: Float32 sums in another order.
-SAME = {"atol": 2e-5, "rtol": 1e-5}
+SAME = {"rtol": 1e-5, "atol": 1e-4}  # processors add up in different orders
 
 
 @pytest.fixture(params=MODELS)

@@ -184,6 +184,7 @@ def test_renaming_in_place_keeps_letters_for_the_name(desk: Desk, table: CellsTa
 
 
 def test_only_this_cell_is_one_switch_with_that_of_the_layer(desk: Desk, table: CellsTable, qtbot: QtBot) -> None:
+    desk.select(2)
     qtbot.mouseClick(table.only, Qt.MouseButton.LeftButton, pos=QPoint(8, table.only.height() // 2))
     assert desk.layers.labels.show_selected_label
     desk.show_only(False)

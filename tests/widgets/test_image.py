@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_sam2.widgets.image import Axes, Unsuitable, axes_of, movie_of
@@ -63,6 +64,38 @@ def test_names_of_axes_win() -> None:
     assert axes_of(layer).letters == "CTYX"
     movie = movie_of(layer)
     assert movie.shape == (5, 3, Y, X) and np.array_equal(movie.raw(4)[2], layer.data[2, 4])
+
+
+@pytest.mark.parametrize(
+    ("names", "shape", "axes"),
+    [
+        (("y", "x", "t"), (Y, X, T), "t, y, x"),
+        (("Y", "X", "T"), (Y, X, T), "t, y, x"),
+        (("y", "t", "x"), (Y, T, X), "t, y, x"),
+        (("t", "y", "x", "c"), (T, Y, X, C), "t, c, y, x"),
+        (("y", "x", "time", "channel"), (Y, X, T, C), "time, channel, y, x"),
+    ],
+)
+def test_axes_in_another_order_are_refused_with_the_mend(
+    names: tuple[str, ...], shape: tuple[int, ...], axes: str
+) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(numbers(*shape), axis_labels=names, name="it's")
+    with pytest.raises(Unsuitable, match="time and channels come first, Y and X last") as found:
+        axes_of(viewer.layers[0])
+    # what it says to type does mend it
+    text = str(found.value)
+    code, names_only = text.split("console: ")[1].split(". Where only the names are wrong: ")
+    exec(code, {"viewer": viewer})  # noqa: S102
+    wanted = tuple(sorted(shape, key=(T, C, Y, X).index))
+    assert viewer.layers[1].data.shape == wanted and axes_of(viewer.layers[1]).shape == wanted
+    exec(names_only, {"viewer": viewer})  # noqa: S102
+    assert ", ".join(viewer.layers[0].axis_labels) == axes
+
+
+@pytest.mark.parametrize("names", [("t", "z", "x"), ("t", "x", "y"), ("t", "y", "x"), ("frame", "row", "column")])
+def test_pictures_may_lie_as_they_like(names: tuple[str, ...]) -> None:
+    assert axes_of(Image(numbers(T, Y, X), axis_labels=names)).letters == "TYX"
 
 
 def test_a_stack_of_planes_is_taken_for_frames_and_told() -> None:
@@ -125,3 +158,12 @@ def test_places() -> None:
         and axes.frame_of((99, 0, 0, 0)) == T - 1
     )
     assert Axes("YX", (Y, X)).frame_of((3, 4)) == 0
+
+
+def test_places_on_no_frame() -> None:
+    axes = Axes("CTYX", (C, T, Y, X))
+    for t in (0, T - 1, T - 0.6, -0.4):
+        assert axes.beyond((1, t, 2, 3)) is None
+    for t, said in ((T, f"frame {T}"), (-1, "frame -1"), (np.nan, "frame nan")):
+        assert axes.beyond((1, t, 2, 3)) == f"{said}: the movie has frames 0 to {T - 1}"
+    assert Axes("YX", (Y, X)).beyond((99, 99)) is None

@@ -94,7 +94,12 @@ def test_a_session_in_use(tmp_path: Path) -> None:
         problem = caught(again, session.path)
     assert isinstance(problem, SessionInUse)
     text = said(problem)
-    assert "a.sam2cells is open in" in text and "looking only" in text
+    assert "a.sam2cells is open in this napari already" in text and "looking only" in text
+    assert "program" not in text and "Choose the layer" in text
+    elsewhere = re.sub(r"process \d+", "process 1", problem.owner)
+    text = said(SessionInUse(problem.path, elsewhere))
+    assert "a.sam2cells is open in another program" in text and "process 1" in text and "looking only" in text
+    assert "another program" in said(SessionInUse(problem.path, "another program"))
 
 
 def test_a_moved_movie(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_session_open_elsewhere_is_told(
     desk = desk_of(second)
     desk.open(second.open(tmp_path / "cells.tif", plugin="napari")[0])
     assert desk.runner.pump(30, lambda: not desk.opening)
-    assert desk.session is None and "is open in" in told[-1] and "Close it there" in told[-1]
+    assert desk.session is None and "is open in this napari already" in told[-1] and "close it there" in told[-1]
     desk.close()
 
 

@@ -110,7 +110,7 @@ def test_an_export(panel: SavePanel, tracked: Desk, answer: Callable[[str], list
     panel.refresh()
     asked = answer(str(tmp_path / "mine"))
     press(panel.buttons["tiff"])
-    assert asked[0][2] == str(tracked.session.path.parent / "movie.tif") and "*.tif" in asked[0][3]
+    assert asked[0][2] == str(tracked.session.path.parent / "movie.cells.tif") and "*.tif" in asked[0][3]
     finish(panel)
     assert (tmp_path / "mine.tif").exists()
     assert "mine.tif is written" in panel.told.text() and not panel.running.isVisible()

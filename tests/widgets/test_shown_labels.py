@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
+from napari.layers._layer_actions import _convert_dtype, _duplicate_layer
 from stub import FRAMES, HEIGHT, WIDTH
 
 from napari_sam2.session import Session
+from napari_sam2.widgets import notify
 from napari_sam2.widgets.desk import Desk
 from napari_sam2.widgets.image import Axes
 from napari_sam2.widgets.shown_labels import ShownLabels
@@ -80,3 +84,39 @@ def test_paint_in_one_channel_is_paint_in_all(session: Session) -> None:
     shown = ShownLabels(session.labels, Axes("TCYX", (FRAMES, 2, HEIGHT, WIDTH)))
     shown[2:3, 1:2, 4:6, 4:6] = 7
     assert (shown[2, 0, 4:6, 4:6] == 7).all() and (shown[2, 1, 4:6, 4:6] == 7).all()
+
+
+def test_copies_are_plain_arrays_read_frame_by_frame(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, read = np.asarray(session.labels).copy(), []
+    shown = ShownLabels(session.labels, Axes("TYX", truth.shape))
+    shown[2, 4:6, 4:6] = 7
+    truth[2, 4:6, 4:6] = 7
+    whole = ShownLabels.frame
+    monkeypatch.setattr(ShownLabels, "frame", lambda self, t: read.append(t) or whole(self, t))
+    made = copy.deepcopy(shown)
+    assert type(made) is np.ndarray and made.dtype == np.int32 and np.array_equal(made, truth)
+    assert read == list(range(FRAMES))
+    made[:] = 0
+    assert np.array_equal(np.asarray(shown), truth)
+    small = shown.astype(np.uint8)
+    assert small.dtype == np.uint8 and np.array_equal(small, truth)
+    channels = ShownLabels(session.labels, Axes("CTYX", (2, *truth.shape)))
+    assert np.array_equal(channels.astype(np.int64), np.broadcast_to(np.asarray(session.labels), channels.shape))
+
+
+def test_what_naparis_menu_does_with_the_layer(
+    desk: Desk, session: Session, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(notify, "_show", lambda message: told.append(message.text))
+    layer, truth = desk.layers.labels, np.asarray(session.labels).copy()
+    viewer.layers.selection = {layer}
+    _duplicate_layer(viewer.layers)
+    twin = viewer.layers[f"{layer.name} copy"]
+    assert type(twin.data) is np.ndarray and np.array_equal(twin.data, truth)
+    twin.data[:] = 0
+    assert np.array_equal(np.asarray(session.labels), truth)
+    viewer.layers.selection = {layer}
+    _convert_dtype(viewer.layers, "int64")
+    desk.runner.pump(0.05)
+    assert isinstance(layer.data, ShownLabels) and "was not replaced" in told[-1]

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_sam2.widgets import notify
 from napari_sam2.widgets.painting import take_painted
-from napari_sam2.widgets.prompt_layers import ON, Boxes, Clicks, rows_of
+from napari_sam2.widgets.prompt_layers import ON, Boxes, Clicks
 from napari_sam2.widgets.shown_labels import ShownLabels
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class Binding:
             if action == "removed":
                 self.desk.remove_prompts(clicks.removed())
             else:
-                for row in rows_of(event.data_indices, len(layer.data)):
+                for row in clicks.rows_of(event.data_indices):
                     frame, (y, x) = self.axes.frame_of(layer.data[row]), layer.data[row][-2:]
                     if action == "added":
                         off = str(layer.current_symbol) == "hbar"
@@ -280,7 +280,7 @@ class Binding:
             if action == "removed":
                 self.desk.remove_prompts(boxes.removed())
             else:
-                for row in rows_of(event.data_indices, len(boxes.layer.data)):
+                for row in boxes.rows_of(event.data_indices):
                     frame, corners = boxes.corners(row)
                     if action == "added":
                         self.desk.box(frame, corners, self.modifiers)

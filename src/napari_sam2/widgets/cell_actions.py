@@ -57,6 +57,11 @@ class CellAction:
     do: Callable[[Desk, Session, Chosen], object]
     why_not: Callable[[Session, Chosen], str | None]
 
+    @property
+    def is_of_frame(self) -> bool:
+        """Whether it is about the frame that is shown."""
+        return "{frame}" in self.text or self.name.startswith("state_")
+
     def label(self, chosen: Chosen) -> str:
         """The text, with numbers."""
         a, b = (*map(str, chosen.cells[:2]), "?", "?")[:2]
@@ -71,6 +76,10 @@ class CellAction:
         gone = [c for c in chosen.cells if c not in desk.session.cells]
         if not chosen.cells or gone:
             return "Choose a cell first"
+        if self.is_of_frame and chosen.frame == desk.frame:  # in views of cells it may be another
+            beyond = desk.beyond()
+            if beyond is not None:
+                return beyond
         return self.why_not(desk.session, chosen)
 
     def run(self, desk: Desk, chosen: Chosen) -> str | None:

@@ -104,7 +104,7 @@ class CellsTable(QWidget):
         self.actions_button.setMenu(self.menu)
         self.only = QCheckBox("Only this cell")
         keys.tell(self.only, "show_only", "Show the labels of the current cell alone")
-        self.only.toggled.connect(self._desk.show_only)
+        self.only.toggled.connect(self._show_only)
         self.count = QLabel()
         self.count.setMinimumWidth(1)
 
@@ -188,6 +188,10 @@ class CellsTable(QWidget):
             self._watched = labels
             listen(self, (labels.events.show_selected_label, self._follow_only))
         self._follow_only()
+
+    def _show_only(self, on: bool) -> None:
+        self._desk.show_only(on)
+        self._follow_only()  # it may have been refused
 
     def _follow_only(self, _: object = None) -> None:
         labels = None if self._desk.layers is None else self._desk.layers.labels

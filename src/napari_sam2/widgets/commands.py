@@ -180,11 +180,7 @@ def show_only(desk: Desk) -> None:
     if open_session(desk) is None:
         return
     labels = desk.layers.labels if desk.layers is not None else None
-    on = labels is None or not labels.show_selected_label
-    if on and desk.current is None:
-        notify.warning(NO_CELL)
-    else:
-        desk.show_only(on)
+    desk.show_only(labels is None or not labels.show_selected_label)
 
 
 def show_help(desk: Desk) -> None:

@@ -215,12 +215,13 @@ class Desk(Acting, Opening, Prompting, Tasks, View):
         """Colour of a cell as the Labels layer shows it, (r, g, b, a) in 0..1."""
         labels = None if self.layers is None else self.layers.labels
         if labels is not None:
-            found = labels.get_color(cell)
+            # the layer itself has no colour for cells that it does not show now, while one is shown alone
+            found = labels.colormap.model_copy(update={"use_selection": False}).map(cell)
         else:
             from napari.utils.colormaps import label_colormap
 
             found = label_colormap().map(np.array([cell], np.int32))[0]
-        r, g, b = (float(v) for v in np.asarray(found if found is not None else (1, 1, 1))[:3])
+        r, g, b = (float(v) for v in np.asarray(found)[:3])
         return r, g, b, 1.0
 
     # the end ------------------------------------------------------------------------------------------------------

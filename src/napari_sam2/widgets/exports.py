@@ -23,6 +23,8 @@ SCRIPT = "script"
 """Name of the offer that writes the session as a Python script; all others are names of formats."""
 FOLDERS = frozenset({"ome-zarr", "geff", "ctc"})
 """Formats that are a folder; a file dialog does not ask before it replaces one."""
+LIKE_MOVIES = frozenset({"ome-zarr", "tiff", "ome-tiff", "mp4", "gif"})
+"""Formats that movies come in as well."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +138,41 @@ def why_not(offer: Offer, session: Session | None, tracking: bool, current: int 
 
 
 def suggested(offer: Offer, session: Session, current: int | None) -> Path:
-    """Where an export may go: beside the session, named like it."""
+    """Where an export may go: beside the session, named like it, under a name that is free.
+
+    The session is named like its movie: what can be a movie too says of its name that it is the cells.
+    """
     name = session.path.name.removesuffix(session.path.suffix)
     if offer.one_cell and current is not None:
         name = f"{name}-cell-{current}"
-    if offer.name == "ctc":
-        name = f"{name}_RES"
-    return session.path.parent / f"{name}{offer.suffix}"
+    ending = "_RES" if offer.name == "ctc" else f"{'.cells' if offer.name in LIKE_MOVIES else ''}{offer.suffix}"
+    found, number = session.path.with_name(f"{name}{ending}"), 2
+    while found.exists():
+        found = session.path.with_name(f"{name}-{number}{ending}")
+        number += 1
+    return found
+
+
+def holds_movie(path: Path, movies: Iterable[Path]) -> Path | None:
+    """The first of some movies that would be lost if a path were replaced: it, what is in it, or what it is in.
+
+    Parameters
+    ----------
+    path
+        Where something is to be written.
+    movies
+        Files and folders of movies.
+    """
+    if not path.exists():
+        return None
+    wanted = path.resolve()
+    for movie in movies:
+        there = movie.resolve()
+        # a disk may take two spellings for one name
+        same = wanted == there or (there.exists() and wanted.samefile(there))
+        if same or wanted in there.parents or there in wanted.parents:
+            return movie
+    return None
 
 
 def write(

@@ -63,6 +63,16 @@ class Axes:
         found = float(coordinates[self.time])
         return int(np.clip(round(found) if np.isfinite(found) else 0, 0, self.frames - 1))
 
+    def beyond(self, coordinates: Sequence[float] | npt.NDArray[Any]) -> str | None:
+        """Say which frame the layer's coordinates are on that there is none of; None where they are on one.
+
+        A single image is there at every time.
+        """
+        found = 0.0 if self.time is None else float(coordinates[self.time])
+        if np.isfinite(found) and 0 <= round(found) < self.frames:
+            return None
+        return f"frame {round(found) if np.isfinite(found) else found}: the movie has frames 0 to {self.frames - 1}"
+
 
 def axes_of(layer: Image) -> Axes:
     """Find out which axes an image layer has.
@@ -78,6 +88,7 @@ def axes_of(layer: Image) -> Axes:
     letters = [_letter(name) for name in names[-len(shape) :]]
     if len(shape) < 2 or min(shape) == 0:
         raise Unsuitable(f"'{layer.name}' is {shape}: an image has at least Y and X, and at least one pixel")
+    _check_order(layer, names[-len(shape) :], letters)
     letters[-2:] = ["Y", "X"]
     note = ""
     for i, length in enumerate(shape[:-2]):
@@ -103,6 +114,23 @@ def axes_of(layer: Image) -> Axes:
             "one plane, or project it first (right click on the layer > Projections)"
         )
     return Axes(found, shape, note)
+
+
+def _check_order(layer: Image, names: list[str], letters: list[str]) -> None:
+    """Refuse names of axes that say that the last two are not those of a picture, with how to move them."""
+    said = [name.upper() if name in ("y", "x") else letter for name, letter in zip(names, letters, strict=True)]
+    # a plane along depth is a picture, too
+    if not {"T", "C"} & set(said[-2:]) and not {"Y", "X"} & set(said[:-2]):
+        return
+    order = sorted(range(len(said)), key=lambda i: "TC?ZYX".index(said[i]))
+    named = tuple(names[i] for i in order)
+    full = (*order, len(order)) if layer.rgb else tuple(order)
+    it = f"viewer.layers[{layer.name!r}]"
+    raise Unsuitable(
+        f"'{layer.name}' has the axes {', '.join(names)}, in this order: time and channels come first, Y and X last. "
+        f"For a layer in that order, type in napari's console: viewer.add_image({it}.data{'[0]' * layer.multiscale}"
+        f".transpose{full}{', rgb=True' * layer.rgb}). Where only the names are wrong: {it}.axis_labels = {named}"
+    )
 
 
 def _letter(name: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from napari_sam2.session import Session, WrongMovie, new_session, open_session
+from napari_sam2.session.link import find_movie
 from napari_sam2.session.unused import remove_unused
 from napari_sam2.widgets import preferences
 from napari_sam2.widgets.image import axes_of, movie_of
@@ -66,15 +68,13 @@ def open_or_begin(image: Any, choice: Choice) -> Iterator[Opened]:
     movie = movie_of(image, choice.others, limits=limits)
     place = choice.place or default_place(image, movie.fingerprint(), said.sessions_folder)
     maker = preferences.engine_maker(said)
-    if not choice.fresh and (place / "session.json").exists():
-        try:
-            session = open_session(place, _as_noted(image, choice.others, place), make_engine=maker)
-            count = len(session.cells)
-            cells = f"{count} cell{'s' * (count != 1)}"
-            yield Opened(session, f"Continued {place.name} with {cells}. 'Start afresh' begins a new one beside it.")
-            return
-        except WrongMovie:
-            pass  # another movie of this name: it gets a session of its own
+    known = None if choice.fresh else _last_of(image, choice.others, place)
+    if known is not None:
+        session = open_session(known, _as_noted(image, choice.others, known), make_engine=maker)
+        count = len(session.cells)
+        cells = f"{count} cell{'s' * (count != 1)}"
+        yield Opened(session, f"Continued {known.name} with {cells}. 'Start afresh' begins a new one beside it.")
+        return
     place.parent.mkdir(parents=True, exist_ok=True)
     scale, units = _sizes(image)
     source = source_of(image)
@@ -90,6 +90,34 @@ def open_or_begin(image: Any, choice: Choice) -> Iterator[Opened]:
         make_engine=maker,
     )
     yield Opened(session, begun=True)
+
+
+def _last_of(image: Any, others: Sequence[Any], place: Path) -> Path | None:
+    """The session of a layer that was written last, of those at a place and numbered beside it; None if there is none.
+
+    Movies of one name share these places, so that each session is asked whose it is. One that cannot be asked counts
+    where it has the name without a number: opening it tells what is wrong.
+    """
+    pattern = re.compile(rf"{re.escape(place.stem)}(-\d+)?{re.escape(place.suffix)}")
+    beside = place.parent.iterdir() if place.parent.is_dir() else ()
+    there = [folder for folder in beside if pattern.fullmatch(folder.name) and (folder / "session.json").exists()]
+    for folder in sorted(there, key=_written, reverse=True):
+        try:
+            meta = json.loads((folder / "session.json").read_text())
+            find_movie(folder, meta, _as_noted(image, others, folder), force=False)
+        except WrongMovie:
+            continue
+        except (OSError, ValueError, KeyError, TypeError):
+            if folder != place:
+                continue
+        return folder
+    return None
+
+
+def _written(folder: Path) -> int:
+    """When a session was written to last, in nanoseconds."""
+    files = (folder / "session.json", folder / "log.jsonl")
+    return max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
 
 
 def _as_noted(image: Any, others: Sequence[Any], place: Path) -> Any:

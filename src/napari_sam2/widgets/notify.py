@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import platform
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -136,6 +137,13 @@ def _memory(problem: BaseException) -> Message | None:
 
 def _in_use(problem: BaseException) -> Message:
     assert isinstance(problem, SessionInUse)
+    if re.search(rf"\bprocess {os.getpid()} of .* on {re.escape(platform.node())},", problem.owner):
+        return Message(
+            f"{problem.path.name} is open in this napari already. Choose the layer that it belongs to, here or in "
+            "another window, and go on there, or close it there first (Save > Close). A second time it can be opened "
+            "for looking only.",
+            "warning",
+        )
     return Message(
         f"{problem.path.name} is open in {problem.owner}. Close it there, or open it here for looking only.", "warning"
     )

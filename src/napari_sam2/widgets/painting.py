@@ -23,7 +23,8 @@ def take_painted(desk: Desk, session: Session, shown: ShownLabels) -> bool:
             changed = image != before
             for cell in np.unique(image[changed]).tolist():
                 if cell > 0:
-                    desk.act("paint", cell, frame, changed & (image == cell))
+                    stroke = changed & (image == cell)
+                    desk.act("paint", desk.next_cell() if desk.is_gone(cell) else cell, frame, stroke)
             for cell in np.unique(before[changed & (image == 0)]).tolist():
                 stroke = changed & (image == 0) & (before == cell)
                 if (session.labels.read(frame) == cell)[~stroke].any():

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.widgets import notify
+
 if TYPE_CHECKING:
     from napari.layers import Points, Shapes
 
@@ -69,6 +71,20 @@ class PromptLayer:
     def is_quiet(self) -> bool:
         """Whether the layer is being written by the program."""
         return self._quiet > 0
+
+    def rows_of(self, indices: Any) -> list[int]:
+        """Rows that an event of napari means, without those on no frame of the movie; the user is told of these."""
+        found, strays = [], []
+        for row in rows_of(indices, len(self.layer.data)):
+            place = np.atleast_2d(self.layer.data[row])[0]
+            stray = self.axes.beyond(place)
+            if stray is None:
+                found.append(row)
+            else:
+                strays.append(stray)
+        if strays:  # once, however many there are
+            notify.warning(f"This is on {strays[0]}. Move the slider to one of these first.")
+        return found
 
     def removed(self) -> list[Key]:
         """Prompts that are no longer in the layer."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from napari_sam2.session.encode import Said
+from napari_sam2.widgets import notify
 from napari_sam2.widgets.prompt_layers import OFF, ON
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ class Prompting:
         me = self._me
         if me._active is None or cell == me.current:
             return
+        if self.is_gone(cell):
+            number = self.next_cell()
+            notify.info(
+                f"There was a cell {cell} once, and numbers are not used again: what you click, draw or paint next "
+                f"makes cell {number}."
+            )
+            return
         me.adding = cell is None or cell not in me._active.session.cells
         self._set_current(me._active, cell)
         me.mode_changed.emit()
@@ -54,6 +62,11 @@ class Prompting:
         self._set_current(me._active, number)
         me.mode_changed.emit()
         return number
+
+    def is_gone(self, cell: int | None) -> bool:
+        """Whether a number was that of a cell that is not there any more."""
+        session = self._me.session
+        return session is not None and cell in session.document.used and cell not in session.cells
 
     def set_adding(self, on: bool) -> None:
         """Have each click elsewhere begin a new cell, or belong to the current one."""
@@ -142,8 +155,6 @@ class Prompting:
             return under
         cell = self._target(foreground and "shift" not in held and not under)
         if not foreground and cell not in sheet.session.cells:
-            from napari_sam2.widgets import notify
-
             notify.info("Click on the cell first: a click beside it then says what does not belong to it.")
             return None
         me.act("add_click", cell, frame, (float(yx[0]), float(yx[1])), foreground)
@@ -162,7 +173,7 @@ class Prompting:
         me = self._me
         assert me._active is not None
         known = me.current is not None and me.current in me._active.session.cells
-        if me.current is None or (may_begin and me.adding and known):
+        if me.current is None or self.is_gone(me.current) or (may_begin and me.adding and known):
             return me.next_cell()
         return me.current
 

@@ -23,12 +23,13 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_sam2.session.folder import SUFFIX
+from napari_sam2.widgets import notify
 from napari_sam2.widgets.button_state import Can, Facts
 from napari_sam2.widgets.export_job import Exporter, ExportState
-from napari_sam2.widgets.exports import FOLDERS, OFFERS, Offer, suggested, why_not
+from napari_sam2.widgets.exports import FOLDERS, OFFERS, Offer, holds_movie, suggested, why_not
 from napari_sam2.widgets.listen import when_destroyed
 from napari_sam2.widgets.panel import Panel
-from napari_sam2.widgets.place import from_home
+from napari_sam2.widgets.place import from_home, source_of
 from napari_sam2.widgets.reopening import reopen
 
 if TYPE_CHECKING:
@@ -163,6 +164,12 @@ class SavePanel(Panel):
         if not name:
             return
         path = offer.complete(Path(name))
+        movie = holds_movie(path, self._movies())
+        if movie is not None:
+            notify.warning(
+                f"Nothing was exported: {path} would replace the movie {movie.name}. Export again, under another name."
+            )
+            return
         overwrite = path.exists()
         # the dialog has asked about files, under the name that was typed; not about folders
         asked = path == Path(name) and offer.name not in FOLDERS
@@ -171,6 +178,15 @@ class SavePanel(Panel):
         current = self.desk.current
         cells = [current] if self.which.currentIndex() == 1 and current is not None else None
         self.exporter.export(offer, path, cells=cells, overwrite=overwrite)
+
+    def _movies(self) -> list[Path]:
+        """Files and folders of the session's movie and of the other images in the viewer."""
+        from napari.layers import Image
+
+        session = self.desk.session
+        address = None if session is None else session.document.meta["movie"]["address"]
+        layers = [source_of(layer) for layer in self.desk.viewer.layers if isinstance(layer, Image)]
+        return [*([Path(address)] if address else []), *(path for path in layers if path is not None)]
 
     def save_copy(self) -> None:
         """Ask for a name, and copy the session there."""

@@ -106,7 +106,28 @@ class ShownLabels:
                 self._open(frame)[full[-2:]] = parts[i] if timed else parts
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.asarray(self[...], dtype)
+        return self.astype(self.dtype if dtype is None else dtype)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> npt.NDArray[Any]:
+        # what duplicates a layer wants labels of its own, not another view of the session's
+        return self.astype(self.dtype)
+
+    def astype(self, dtype: npt.DTypeLike, **options: Any) -> npt.NDArray[Any]:
+        """As an array in memory, of another type; one frame at a time, since movies are large.
+
+        Parameters
+        ----------
+        dtype
+            Of the array.
+        options
+            As numpy takes them; it is a copy in any case.
+        """
+        out = np.empty(self.shape, dtype)
+        casting = options.get("casting", "unsafe")
+        for frame in range(self._axes.frames):
+            key = (*[frame if letter == "T" else slice(None) for letter in self._axes.letters[:-2]], Ellipsis)
+            np.copyto(out[key], self.frame(frame), casting=casting)
+        return out
 
     def _open(self, frame: int) -> LabelImage:
         if frame not in self._painted:

@@ -132,6 +132,9 @@ def _to_movie(layer: Any, image: Image, axes: Axes, point: Any, frame: int) -> t
     full = np.array(image.data_to_world(axes.place(frame, 0.0, 0.0)), float)
     full[-min(len(world), ndim) :] = world[-ndim:]
     place = np.asarray(image.world_to_data(full), float)
+    stray = axes.beyond(place)
+    if stray is not None:
+        raise Refused(f"a point of '{layer.name}' lies outside the movie, on {stray}. Move or delete it")
     return axes.frame_of(place), float(place[-2]), float(place[-1])
 
 

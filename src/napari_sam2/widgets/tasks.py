@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session
     from napari_sam2.tracking.estimate import Estimate
     from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.image import Axes
     from napari_sam2.widgets.run_state import Request
 
 
@@ -67,6 +68,10 @@ class Tasks:
         if sheet is None or sheet.image is None:
             notify.warning("Choose the movie and press Start first: then its cells can be taken over.")
             return
+        beyond = me.beyond()
+        if beyond is not None and _of_one_frame(layer, sheet.binding.axes):
+            notify.warning(f"{beyond}: '{layer.name}' is taken over for the frame that is shown.")
+            return
         session, image, axes, frame = sheet.session, sheet.image, sheet.binding.axes, me.frame
 
         def work() -> int:
@@ -111,6 +116,15 @@ class Tasks:
                 then(found)
 
         sheet.runs.do_alone("Estimating…", lambda: estimate(session, request), done, holds=False)
+
+
+def _of_one_frame(layer: Any, axes: Axes) -> bool:
+    """Whether a layer says nothing of time, so that it counts for the frame that is shown."""
+    from napari.layers import Labels
+
+    if isinstance(layer, Labels):
+        return layer.ndim == 2 or (layer.ndim == 3 and int(layer.extent.data[1][0]) == 0)
+    return bool(layer.ndim < len(axes.letters))
 
 
 def estimate(session: Session, request: Request) -> Estimate | None:

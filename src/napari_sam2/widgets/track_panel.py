@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
-from napari_sam2.widgets import keys
+from napari_sam2.widgets import keys, notify
 from napari_sam2.widgets.button_state import Can, Facts
 from napari_sam2.widgets.forecast import Forecast
 from napari_sam2.widgets.listen import listen
@@ -37,6 +37,8 @@ FRAMES = (
     ("from the beginning to here", "to_here"),
     ("on frames…", "range"),
 )
+FROM_HERE = ("to_end", "to_here")
+"""Those that are about the frame that is shown."""
 
 SHORT = 10
 """Letters of an entry that are shown in any case."""
@@ -124,6 +126,10 @@ class TrackPanel(Panel):
         """Track what is chosen; cancel where tracking is on."""
         if self.desk.run.busy:
             self.desk.cancel()
+            return
+        beyond = self.desk.beyond()
+        if beyond is not None and self.frames.currentData() in FROM_HERE:
+            notify.warning(f"{beyond}, or choose other frames to track.")
             return
         asked = self.request()
         self.desk.track(cells=asked.cells, frames=asked.frames, direction=asked.direction, what=asked.what)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from napari_sam2.widgets import notify
+
 if TYPE_CHECKING:
     from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.sheet import Sheet
@@ -34,6 +36,14 @@ class View:
         if image is None or image not in self._me.viewer.layers:
             return 0
         return sheet.binding.axes.frame_of(image.world_to_data(self._me.viewer.dims.point))
+
+    def beyond(self) -> str | None:
+        """Why nothing can be done on the frame that the slider is at: the movie ends before; None where it does not."""
+        sheet = self._me._active
+        if sheet is None or sheet.image is None or sheet.image not in self._me.viewer.layers:
+            return None
+        found = sheet.binding.axes.beyond(sheet.image.world_to_data(self._me.viewer.dims.point))
+        return None if found is None else f"The slider is at {found}. Move it to one of these first"
 
     def where(self) -> Any:
         """Coordinates of the image layer that are shown; rounded, for its further axes."""
@@ -108,10 +118,14 @@ class View:
                 camera.zoom = wanted
 
     def show_only(self, on: bool) -> None:
-        """Show the current cell alone, or all of them."""
-        binding = self._me.binding
-        if binding is not None:
-            binding.show_labels().show_selected_label = on
+        """Show the current cell alone, or all of them; alone only where there is something of it to show."""
+        me = self._me
+        if me.binding is None:
+            return
+        if on and (me.session is None or me.current not in me.session.cells):
+            notify.warning("Choose a cell first: a cell that is still to be made has no mask that could be shown alone")
+            return
+        me.binding.show_labels().show_selected_label = on
 
     def _dims_moved(self, event: Any = None) -> None:
         self.dims_moved()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam2.session.actions.common import (
+    PRESENT,
     adopt_daughters,
     anchor_here,
     area,
@@ -18,13 +20,16 @@ from napari_sam2.session.actions.common import (
     refuse_locked,
     whole,
 )
-from napari_sam2.session.cells import descends
+from napari_sam2.session.actions.divide import DIVIDED
+from napari_sam2.session.cells import Cell, daughters, descends
 from napari_sam2.session.change import Change
 from napari_sam2.session.errors import Refused
-from napari_sam2.session.table import Rows, forget_shapes
+from napari_sam2.session.table import STATES, Rows, forget_shapes
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
+
+NONE = STATES.index("none")
 
 
 def merge(session: Session, cell: int, other: int, force: bool) -> None:
@@ -89,6 +94,16 @@ def _join(session: Session, change: Change, cell: int, other: int) -> None:
     """Give everything of another cell to a cell."""
     document = session.document
     mine, theirs = document.cells[cell], document.cells[other]
+    # mothers of whom one daughter may be left; a division between the two cells is none any more
+    between = _between(document.cells, cell, other)
+    parents = {p for p in (mine.parent, theirs.parent) if p is not None}
+    divided = [p for p in parents if p in document.cells and len(daughters(document.cells, p)) > 1]
+    if between:
+        parent = document.cells[between[-1]].parent
+        for mother in between:
+            _undo_division(change, mother)
+    else:
+        parent = theirs.parent if mine.parent is None else mine.parent
     rows = _sum(whole(document, cell), whole(document, other))
     first = min(mine.life(document.frames)[0], theirs.life(document.frames)[0])
     stop = max(mine.life(document.frames)[1], theirs.life(document.frames)[1])
@@ -98,20 +113,43 @@ def _join(session: Session, change: Change, cell: int, other: int) -> None:
             change.prompt(other, frame, None)
     move_prompts(change, other, cell, 0, document.frames)
     adopt_daughters(change, other, cell)
-    parent = document.cells[cell].parent
-    parent = theirs.parent if parent is None or parent == other else parent
     change.cell(
         cell,
         replace(
             document.cells[cell],
             begin=first or None,
             end=None if stop >= document.frames else stop,
-            parent=None if parent == cell else parent,
+            parent=parent,
         ),
     )
     change.relabel(0, document.frames, {other: cell})
     change.rows([cell], 0, rows)
     forget_cell(change, other)
+    for mother in sorted(set(divided) & set(document.cells) - {cell}):
+        if len(daughters(document.cells, mother)) == 1:
+            _undo_division(change, mother)
+
+
+def _between(cells: Mapping[int, Cell], cell: int, other: int) -> list[int]:
+    """Mothers from the younger of two cells up to the elder, where one descends from the other; else none."""
+    for younger, elder in ((cell, other), (other, cell)):
+        if descends(cells, younger, elder):
+            found: list[int] = []
+            at = cells[younger].parent
+            while at is not None and elder not in found:
+                found.append(at)
+                at = cells[at].parent
+            return found
+    return []
+
+
+def _undo_division(change: Change, mother: int) -> None:
+    """Have a cell be nobody's mother, and not divided; whoever were her daughters stay as they are."""
+    document = change.document
+    adopt_daughters(change, mother, None)
+    rows = whole(document, mother)
+    rows["state"] = np.where(rows["state"] != DIVIDED, rows["state"], np.where(rows["area"] > 0, PRESENT, NONE))
+    change.rows([mother], 0, rows)
 
 
 def _sum(mine: Rows, theirs: Rows) -> Rows:

@@ -22,6 +22,8 @@ PromptFrames = Literal["none", "first", "all"]
 def take_over(session: Session, labels: Any, frames: Iterable[int] | None, prompts: PromptFrames) -> dict[int, int]:
     """Take cells over from label images; existing cells keep their pixels.
 
+    On each frame, what lies with half of its area or more on cells that are there already is left out.
+
     Parameters
     ----------
     session
@@ -59,16 +61,20 @@ def take_over(session: Session, labels: Any, frames: Iterable[int] | None, promp
             if given.size and int(given.min()) < 0:
                 raise ValueError(f"frame {frame} of the labels holds negative numbers")
             image = document.labels.read(frame)
-            found = np.unique(given[image == 0])
-            new = [int(old) for old in found if old and int(old) not in number_of]
+            where = image == 0
+            found, left = np.unique(given[where], return_counts=True)
+            covered = dict(zip(*np.unique(given[~where], return_counts=True), strict=True))
+            # what mostly lies on cells is these, seen by somebody else: what juts out of them is no cell
+            mine = [int(old) for old, n in zip(found, left, strict=True) if old and n > covered.get(old, 0)]
+            new = [old for old in mine if old not in number_of]
             for old in new:
                 free = old not in document.used and old <= np.iinfo(np.int32).max
                 number_of[old] = change.new_cell(old if free else None)
-            mapped = np.array([number_of.get(int(old), 0) for old in found], np.int32)
-            where = image == 0
+            here = [number_of[old] for old in mine]
+            mapped = np.zeros(len(found), np.int32)
+            mapped[np.searchsorted(found, mine)] = here
             image[where] = mapped[np.searchsorted(found, given[where])]
             change.image(frame, image)
-            here = [number_of[int(old)] for old in found if old]
             measured = shapes(image)
             touched = sorted(beside(document, frame, measured) - set(here))
             for which, taken in ((here, True), (touched, False)):
@@ -84,7 +90,10 @@ def take_over(session: Session, labels: Any, frames: Iterable[int] | None, promp
             for old in new if prompts == "first" else []:
                 change.prompt(number_of[old], frame, drawn(MaskCrop.of(image == number_of[old]), "taken over"))
         if not number_of:
-            raise Refused("there is nothing in the labels that could be taken over")
+            raise Refused(
+                "there is nothing in the labels that could be taken over: they are empty there, or lie on cells that "
+                "are in the session already"
+            )
         if prompts != "none":
             for cell in number_of.values():
                 session.stale_index.accept(change, cell)
