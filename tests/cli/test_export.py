@@ -140,3 +140,15 @@ def test_a_cell_that_is_nowhere_is_not_exported_as_nothing(tmp_path: Path) -> No
         code, _, err = run(str(tmp_path / "a.tif"), "--cells", cells, "--out", str(tmp_path / "b.tracks.csv"))
         assert code == 1 and ("77" in err or "numbers with commas" in err)
     assert not (tmp_path / "b.tracks.csv").exists()
+
+
+@pytest.mark.parametrize("shape", [(6, 40, 90), (5, 48, 64)], ids=["frames of another size", "fewer frames"])
+def test_the_movie_of_other_labels_is_refused(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    labels = np.zeros((6, 48, 64), np.uint16)
+    labels[:, 5:20, 5:20] = 1
+    for name, values in (("a.tif", labels), ("movie.tif", np.zeros(shape, np.uint8))):
+        tifffile.imwrite(tmp_path / name, values, photometric="minisblack", metadata={"axes": "TYX"})
+    out = tmp_path / "a.measurements.csv"
+    code, _, err = run(str(tmp_path / "a.tif"), "--movie", str(tmp_path / "movie.tif"), "--out", str(out))
+    assert code == 1 and "give the movie that they belong to" in " ".join(err.split())
+    assert not out.exists()

@@ -123,33 +123,41 @@ def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
 def open_source(path: Path, movie: Path | None) -> Iterator[Any]:
     """Open a session (to look at only) or labels."""
     from napari_sam2.export.read import open_movie
-    from napari_sam2.export.read_segmentation import open_segmentation
-    from napari_sam2.export.tracked import as_tracked
     from napari_sam2.tracking.movie import Movie
 
-    known: dict[str, Any] = {}
-    if movie is not None:
-        opened = open_movie(movie.expanduser())
-        known["movie"] = Movie(opened.data, axes=opened.axes)
-        known["movie_path"] = movie.expanduser().absolute()
-    if (path / "session.json").is_file():
-        from napari_sam2.session import open_session
-
-        try:
-            session = open_session(path, read_only=True)
-        except Exception as error:
-            if type(error).__name__ not in ("MovieNotFound", "WrongMovie"):
-                raise
-            if movie is None:
-                err().print(f"{error} Exporting without intensities (--movie names the movie).", markup=False)
-            session = open_session(path, read_only=True, without_movie=True)
-        with session:
-            yield as_tracked(session, **known)
+    if movie is None:
+        with _opened(path, {}) as found:
+            yield found
         return
-    found = as_tracked(open_segmentation(path), **known)
-    if movie is not None and known["movie"].frame_shape != found.shape[1:]:
-        raise ValueError(f"the movie's frames are {known['movie'].frame_shape}, the labels' {found.shape[1:]}")
-    yield found
+    opened = open_movie(movie.expanduser())
+    try:
+        known = {"movie": Movie(opened.data, axes=opened.axes), "movie_path": movie.expanduser().absolute()}
+        with _opened(path, known) as found:
+            yield found
+    finally:
+        opened.close()
+
+
+@contextmanager
+def _opened(path: Path, known: dict[str, Any]) -> Iterator[Any]:
+    from napari_sam2.export.read_segmentation import open_segmentation
+    from napari_sam2.export.tracked import as_tracked
+
+    if not (path / "session.json").is_file():
+        yield as_tracked(open_segmentation(path), **known)
+        return
+    from napari_sam2.session import open_session
+
+    try:
+        session = open_session(path, read_only=True)
+    except Exception as error:
+        if type(error).__name__ not in ("MovieNotFound", "WrongMovie"):
+            raise
+        if not known:
+            err().print(f"{error} Exporting without intensities (--movie names the movie).", markup=False)
+        session = open_session(path, read_only=True, without_movie=True)
+    with session:
+        yield as_tracked(session, **known)
 
 
 def default_path(source: Path, suffix: str, movie: Path | None = None) -> Path:

@@ -110,6 +110,12 @@ class Tracked:
     def __post_init__(self) -> None:
         if len(self.labels.shape) != 3:
             raise ValueError(f"labels have the axes (T, Y, X), these have the shape {tuple(self.labels.shape)}")
+        if self.movie is not None and (self.movie.n_frames, *self.movie.frame_shape) != self.shape:
+            frames, (height, width) = self.movie.n_frames, self.movie.frame_shape
+            raise ValueError(
+                f"the movie has {frames} frames of {height} x {width} pixels, the labels {self.shape[0]} of "
+                f"{self.shape[1]} x {self.shape[2]}: give the movie that they belong to"
+            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
