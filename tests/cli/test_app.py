@@ -155,6 +155,36 @@ def test_track_writes_what_the_tracker_found(movie: Path, stand_in: type[StandIn
     assert StandIn.made[0].calls == [("both", None)]
 
 
+def test_track_never_writes_over_its_movie(movie: Path, stand_in: type[StandIn]) -> None:
+    before = movie.read_bytes()
+    result = track("--overwrite", out="movie.tif")
+    assert result.exit_code == 1
+    assert "movie.tif is the movie itself" in result.stderr
+    assert movie.read_bytes() == before and not stand_in.made
+
+
+@pytest.mark.parametrize(
+    ("direction", "frames", "says"),
+    [
+        ("forward", "0:2", "on frame 3, which does not lead forward into the frames 0 to 1: track backward or in both"),
+        (
+            "backward",
+            "4:6",
+            "on frame 3, which does not lead backward into the frames 4 to 5: track forward or in both",
+        ),
+    ],
+)
+def test_track_says_where_there_is_nothing_to_track(
+    movie: Path, stand_in: type[StandIn], direction: str, frames: str, says: str
+) -> None:
+    Path("prompts.csv").write_text("cell,frame,kind,y,x\n1,3,click,5,5\n")
+    result = track("--direction", direction, "--frames", frames)
+    assert result.exit_code == 1
+    assert says in " ".join(result.stderr.split())
+    assert not stand_in.made and not Path("cells.ome.zarr").exists()
+    assert track("--frames", frames).exit_code == 0
+
+
 def test_options_reach_the_tracker(movie: Path, stand_in: type[StandIn]) -> None:
     more = [
         "--model",
@@ -235,7 +265,7 @@ def test_errors_while_tracking(
         (["track", "none.tif", "--prompts", "prompts.csv", "--out", "a.tif"], "none.tif does not exist"),
         (["track", "movie.tif", "--prompts", "none.csv", "--out", "a.tif"], "none.csv does not exist"),
         (["track", "movie.tif", "--prompts", "prompts.csv", "--out", "a.xyz"], "OME-Zarr labels"),
-        (["track", "movie.tif", "--prompts", "prompts.csv", "--out", "movie.tif"], "exists"),
+        (["track", "movie.tif", "--prompts", "prompts.csv", "--out", "movie.tif"], "is the movie itself"),
         (["track", "movie.tif", "--prompts", "prompts.csv", "--out", "a.tif", "--frames", "3"], "write START:STOP"),
         (["track", "movie.tif", "--prompts", "prompts.csv", "--out", "a.tif", "--limits", "3"], "write LOW,HIGH"),
         (["track", "movie.tif", "--prompts", "prompts.csv", "--out", "a.tif", "--channel", "1"], "no channel 1"),

@@ -111,6 +111,8 @@ def test_names_and_options() -> None:
     assert default_path(Path("x/a.ome.zarr"), ".ome.zarr") == Path("x/a_export.ome.zarr")
     assert default_path(Path("x/a.sam2cells"), ".geff") == Path("x/a.geff")
     assert default_path(Path("x/run.01.sam2cells"), ".tracks.csv") == Path("x/run.01.tracks.csv")
+    assert default_path(Path("x/run.01"), ".tracks.csv") == Path("x/run.01.tracks.csv")
+    assert default_path(Path("x/a.coco.json"), ".tif") == Path("x/a.tif")
     assert default_path(Path("x/a.sam2cells"), ".tif", Path("x/a.tif").absolute()) == Path("x/a_export.tif")
     assert parse_options(["version=0.4", "cell=7", "fps=2.5", "tracks=False", "labels=a.zarr"]) == {
         "version": "0.4",
@@ -140,6 +142,25 @@ def test_a_cell_that_is_nowhere_is_not_exported_as_nothing(tmp_path: Path) -> No
         code, _, err = run(str(tmp_path / "a.tif"), "--cells", cells, "--out", str(tmp_path / "b.tracks.csv"))
         assert code == 1 and ("77" in err or "numbers with commas" in err)
     assert not (tmp_path / "b.tracks.csv").exists()
+
+
+@pytest.mark.parametrize("change", ["content", "shape"])
+def test_another_movie_than_the_sessions_is_refused(session: Path, change: str) -> None:
+    movie = tifffile.imread(session.parent / "movie.tif")
+    other = session.parent / "other.tif"
+    pixels = movie + 1 if change == "content" else movie[:, :-1]
+    tifffile.imwrite(other, pixels, photometric="minisblack", metadata={"axes": "TYX"})
+    code, _, err = run(session, "--movie", other, "--to", "measurements")
+    assert code == 1 and "other.tif" in err and "not foreseen" not in err
+    assert "other content" in " ".join(err.split()) if change == "content" else "the session's is" in err
+    assert not (session.parent / "mine.measurements.csv").exists()
+
+
+def test_the_movie_may_be_named_where_it_has_moved(session: Path) -> None:
+    moved = (session.parent / "movie.tif").rename(session.parent / "moved.tif")
+    code, _, err = run(session, "--movie", moved, "--to", "measurements")
+    assert code == 0, err
+    assert "intensity_mean_ch0" in (session.parent / "mine.measurements.csv").read_text()
 
 
 @pytest.mark.parametrize("shape", [(6, 40, 90), (5, 48, 64)], ids=["frames of another size", "fewer frames"])

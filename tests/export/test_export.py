@@ -154,6 +154,16 @@ def test_ctc_names_mothers_it_cannot_hold(tmp_path: Path) -> None:
     assert any("not seen before their daughters (daughters 3)" in text for text in lost)
 
 
+def test_chosen_cells_are_there(tmp_path: Path) -> None:
+    for cells, said in (([], "no cell was chosen"), ([1, 77], "there is no cell 77")):
+        with pytest.raises(ValueError, match=said):
+            export(example_labels(), tmp_path / "a.ome.zarr", cells=cells)
+    assert not list(tmp_path.iterdir())
+    known = {"parents": {3: 1}}  # which says nothing of the others
+    export(example_labels(), tmp_path / "a.ome.zarr", cells=[2, 3], known=known)
+    assert set(np.unique(open_segmentation(tmp_path / "a.ome.zarr").frame(4))) == {0, 2, 3}
+
+
 def test_pictures_lose_nothing_that_anybody_expects() -> None:
     for name in ("mp4", "gif", "sheet", "plots", "prompts"):
         assert losses(example(), FORMATS[name]) == []

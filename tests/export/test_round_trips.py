@@ -193,6 +193,15 @@ def test_ome_zarr_keeps_everything(tmp_path: Path) -> None:
             np.testing.assert_array_equal(back.table[cell][column], rows[column])
 
 
+@pytest.mark.parametrize("known", LABEL_FORMATS)
+def test_scores_states_and_names_come_back_where_the_table_says_so(tmp_path: Path, known: str) -> None:
+    tracked = example()
+    back = open_segmentation(quietly(tracked, tmp_path / name_for(known), format=known))
+    held = FORMATS[known].holds - FORMATS[known].unread
+    assert bool(back.table) == ("scores" in held) == ("states" in held)
+    assert ({cell: info.name for cell, info in back.cells.items() if info.name} != {}) == ("names" in held)
+
+
 def test_what_was_exported_can_be_exported_on(tmp_path: Path) -> None:
     """From any format that holds masks into any other."""
     first = quietly(example(), tmp_path / "a.ome.zarr")

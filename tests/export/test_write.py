@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_sam2.export import LabelInfo, open_label_writer, open_movie, save_labels
+from napari_sam2.export import LabelInfo, LabelWriter, open_label_writer, open_movie, save_labels
 from napari_sam2.export.write import present_ids, split_name
 from napari_sam2.export.write_ctc import split_gaps
 
@@ -212,6 +212,38 @@ def test_ctc_tracks_without_gaps(tmp_path: Path) -> None:
     assert back.dtype == np.uint16
     with pytest.raises(ValueError, match="16-bit"):
         save_labels(labels, tmp_path / "more", max_label=70000)
+
+
+def test_ctc_takes_free_numbers_below_where_there_are_none_above(tmp_path: Path) -> None:
+    labels = np.zeros((3, 6, 7), np.uint16)
+    labels[0, 2:4, 2:4] = labels[2, 2:4, 2:4] = 65535
+    labels[:, 0, 0] = 1
+    with open_label_writer(tmp_path / "a", LabelInfo((3, 6, 7))) as writer:
+        for frame, image in enumerate(labels):
+            writer.write(frame, image)
+    assert (tmp_path / "a" / "res_track.txt").read_text() == "1 0 2 0\n2 2 2 65535\n65535 0 0 0\n"
+    assert set(np.unique(tifffile.imread(tmp_path / "a" / "mask002.tif"))) == {0, 1, 2}
+
+
+def test_ctc_says_when_all_numbers_are_used_up() -> None:
+    seen = {label: [0] for label in range(1, 65536)} | {7: [0, 2]}
+    with pytest.raises(ValueError, match="more numbers than there are up to 65535"):
+        split_gaps(seen, {})
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.zarr", "a"])
+def test_frames_are_kept_and_named_where_finishing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fail(self: LabelWriter) -> None:
+        raise ValueError("it cannot be finished")
+
+    with pytest.raises(ValueError, match="cannot be finished") as error:
+        with open_label_writer(tmp_path / name, LabelInfo((3, 6, 7))) as writer:
+            monkeypatch.setattr(type(writer), "_finish", fail)
+            writer.write(1, np.ones((6, 7), np.uint16))
+    assert writer.unfinished.exists()
+    assert error.value.__notes__ == [f"1 finished frame is in {writer.unfinished}"]
 
 
 def test_ctc_mothers_end_before_their_daughters() -> None:

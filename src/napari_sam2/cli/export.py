@@ -81,7 +81,7 @@ def export(
         raise ValueError(f"there is no format {unknown[0]!r}; known are {', '.join(FORMATS)}")
     options = parse_options(option or [])
     chosen = parse_cells(cells)
-    with open_source(source.expanduser(), movie) as found:
+    with open_source(source.expanduser(), movie and movie.expanduser()) as found:
         for name in names:
             path = target or default_path(source.expanduser(), FORMATS[name].suffixes[0], found.movie_path)
             write_one(found, path, name, chosen, overwrite, options)
@@ -123,41 +123,33 @@ def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
 def open_source(path: Path, movie: Path | None) -> Iterator[Any]:
     """Open a session (to look at only) or labels."""
     from napari_sam2.export.read import open_movie
-    from napari_sam2.tracking.movie import Movie
-
-    if movie is None:
-        with _opened(path, {}) as found:
-            yield found
-        return
-    opened = open_movie(movie.expanduser())
-    try:
-        known = {"movie": Movie(opened.data, axes=opened.axes), "movie_path": movie.expanduser().absolute()}
-        with _opened(path, known) as found:
-            yield found
-    finally:
-        opened.close()
-
-
-@contextmanager
-def _opened(path: Path, known: dict[str, Any]) -> Iterator[Any]:
     from napari_sam2.export.read_segmentation import open_segmentation
     from napari_sam2.export.tracked import as_tracked
+    from napari_sam2.tracking.movie import Movie
 
-    if not (path / "session.json").is_file():
-        yield as_tracked(open_segmentation(path), **known)
+    if (path / "session.json").is_file():
+        with _open_session(path, movie) as session:
+            yield as_tracked(session)
         return
-    from napari_sam2.session import open_session
+    if movie is None:
+        yield as_tracked(open_segmentation(path))
+        return
+    with open_movie(movie) as opened:
+        known = {"movie": Movie(opened.data, axes=opened.axes), "movie_path": movie.absolute()}
+        yield as_tracked(open_segmentation(path), **known)
+
+
+def _open_session(path: Path, movie: Path | None) -> Any:
+    """Open a session with the movie that is named, which has to be its own, or else without one where that is lost."""
+    from napari_sam2.session import MovieNotFound, WrongMovie, open_session
 
     try:
-        session = open_session(path, read_only=True)
-    except Exception as error:
-        if type(error).__name__ not in ("MovieNotFound", "WrongMovie"):
-            raise
-        if not known:
-            err().print(f"{error} Exporting without intensities (--movie names the movie).", markup=False)
-        session = open_session(path, read_only=True, without_movie=True)
-    with session:
-        yield as_tracked(session, **known)
+        return open_session(path, movie, read_only=True)
+    except (MovieNotFound, WrongMovie) as error:
+        if movie is not None:
+            raise ValueError(f"{error} (force is an option of open_session, in Python)") from error
+        err().print(f"{error} Exporting without intensities (--movie names the movie).", markup=False)
+    return open_session(path, read_only=True, without_movie=True)
 
 
 def default_path(source: Path, suffix: str, movie: Path | None = None) -> Path:
@@ -166,15 +158,20 @@ def default_path(source: Path, suffix: str, movie: Path | None = None) -> Path:
     Parameters
     ----------
     source
-        What is exported; dots in its name stay, so that runs of a batch do not write over each other.
+        What is exported; dots in its name stay, but for those of suffixes that are known, so that runs of a batch do
+        not write over each other.
     suffix
         Of the format; some formats that are folders have none.
     movie
         The movie that the source is about, as far as it is known.
     """
-    from napari_sam2.export.write import split_name
+    from napari_sam2.export.formats import FORMATS
+    from napari_sam2.export.read import IMAGE_SUFFIXES, TIFF_SUFFIXES
 
-    stem = split_name(source)[0] or "cells"
+    known = {end for one in FORMATS.values() for end in one.suffixes if end}
+    known |= {".sam2cells", *IMAGE_SUFFIXES, *TIFF_SUFFIXES}
+    found = [end for end in known if source.name.lower().endswith(end)]
+    stem = source.name[: len(source.name) - len(max(found, key=len, default=""))] or "cells"
     taken = [path.absolute() for path in (source, movie) if path is not None]
     path = source.with_name(stem + suffix)
     return source.with_name(f"{stem}_export{suffix}") if not suffix or path.absolute() in taken else path

@@ -146,6 +146,39 @@ def add_prompts(tracker: TakesPrompts, prompts: Sequence[Prompt], path: str | Pa
             raise ValueError(f"{path}, line {at.line}: {error}") from error
 
 
+def check_reach(prompts: Sequence[Prompt], direction: str, span: tuple[int, int]) -> None:
+    """See that a cell is there to be tracked in the wanted frames.
+
+    Parameters
+    ----------
+    prompts
+        At least one.
+    direction
+        Forward reaches from a cell's first prompt to the end of the movie, backward from its last to the beginning.
+    span
+        (first, one past the last) frame wanted.
+
+    Raises
+    ------
+    ValueError
+        If all cells lie behind or before these frames.
+    """
+    first, stop = span
+    frames = sorted({prompt.frame for prompt in prompts})
+    if direction == "forward" and frames[0] >= stop:
+        mend = "track backward or in both directions"
+    elif direction == "backward" and frames[-1] < first:
+        mend = "track forward or in both directions"
+    else:
+        return
+    listed = ", ".join(map(str, frames[:5])) + (", ..." if len(frames) > 5 else "")
+    raise ValueError(
+        f"there is nothing to track: the prompts are on {'frame' if len(frames) == 1 else 'frames'} {listed}, which "
+        f"do{'es' if len(frames) == 1 else ''} not lead {direction} into the frames {first} to {stop - 1}: {mend}, or "
+        "choose other frames"
+    )
+
+
 def write_prompts(path: str | Path, prompts: Sequence[Prompt]) -> None:
     """Write a table that `read_prompts` reads."""
     with open(path, "w", newline="", encoding="utf-8") as file:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from napari_sam2.cli.console import duration, err, out
-from napari_sam2.cli.prompts import add_prompts, check_prompts, read_prompts
+from napari_sam2.cli.prompts import add_prompts, check_prompts, check_reach, read_prompts
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,13 @@ def run_track(options: TrackOptions) -> None:
     What can be wrong with the files is found before the model is loaded.
     """
     from napari_sam2.export import open_movie
-    from napari_sam2.export.replacing import refuse_to_overwrite
+    from napari_sam2.export.replacing import refuse_to_lose, refuse_to_overwrite
     from napari_sam2.export.write import writer_for
     from napari_sam2.tracking.movie import Movie
 
     console = err()
     writer_for(options.out)
+    refuse_to_lose(options.out.expanduser(), options.movie.expanduser())
     refuse_to_overwrite(options.out.expanduser(), options.overwrite)
     prompts = read_prompts(options.prompts)
     with open_movie(options.movie) as opened:
@@ -89,6 +90,7 @@ def run_track(options: TrackOptions) -> None:
         t, _, y, x = movie.shape
         check_prompts(prompts, (t, y, x), options.prompts)
         span = parse_span(options.frames, t)
+        check_reach(prompts, options.direction, span or (0, t))
         console.print(f"{movie!r}, {len({prompt.cell for prompt in prompts})} cells", markup=False)
 
         tracker = make_tracker(

@@ -45,9 +45,11 @@ class Format:
     writer
         ``file:function``.
     holds
-        Keys of `FACTS` that come back when the file is read again, or, for formats only written, that are in it.
+        Keys of `FACTS` that are in the file.
     partly
         Those that are held in part, with how, in words.
+    unread
+        Those that other programs find in it, while this one does not read them back. Of measurements nothing is read.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Format:
     writer: str
     holds: frozenset[str]
     partly: tuple[tuple[str, str], ...] = ()
+    unread: frozenset[str] = frozenset()
 
     def write(self) -> Callable[..., Any]:
         """The function that writes it."""
@@ -109,6 +112,7 @@ FORMATS = {
             "write_geff:export_geff",
             _holds(_EVERYTHING),
             (("names", "names, not categories or notes"),),
+            _holds("scores states names"),
         ),
         Format(
             "trackmate",
@@ -117,6 +121,7 @@ FORMATS = {
             "write_trackmate:export_trackmate",
             _holds("ids gaps parents scale time scores states names"),
             (("states", "as numbers, not what was checked"), ("names", "names, not categories or notes")),
+            _holds("scores states names"),
         ),
         Format(
             "tracks",
@@ -124,6 +129,7 @@ FORMATS = {
             (".tracks.csv", ".csv"),
             "write_tables:export_tracks",
             _holds("ids gaps parents scores states"),
+            unread=_holds("scores states"),
         ),
         Format(
             "measurements",
@@ -148,6 +154,7 @@ FORMATS = {
             "write_coco:export_coco",
             _holds(_EVERYTHING),
             (("states", "not what was checked"),),
+            _holds("scores states"),
         ),
         Format("mp4", "Overlay movie", (".mp4",), "write_pictures:export_mp4", frozenset()),
         Format("gif", "Overlay movie", (".gif",), "write_pictures:export_gif", frozenset()),
@@ -228,6 +235,8 @@ def table_for_docs() -> str:
     for known in FORMATS.values():
         if known.name not in PICTURES:
             partly = {fact for fact, _ in known.partly}
-            cells = ["in part" if f in partly else "yes" if f in known.holds else "–" for f in FACTS]
+            held = {f: "in part" if f in partly else "yes" if f in known.holds else "–" for f in FACTS}
+            only_written = {f: "written" + (", in part" if f in partly else "") for f in known.unread}
+            cells = [{**held, **only_written}[f] for f in FACTS]
             lines.append(f"| **{known.name}** {known.title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.export.numbering import refuse_disorder
 from napari_sam2.export.opened import OpenedMovie, arrange
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".lsm", ".btf", ".tf8", ".tf2", ".stk")
@@ -26,7 +27,7 @@ def open_movie(path: str | os.PathLike[str]) -> OpenedMovie:
     path : str or path-like
         A TIFF, OME-TIFF (also of several files) or ImageJ hyperstack; a zarr array, an OME-Zarr 0.4 or 0.5 image (its
         full-size level), version 2 or 3; a folder of numbered images, or a pattern of such images
-        (``"folder/img_*_red.png"``), sorted so that 10 comes after 9.
+        (``"folder/img_*_red.png"``), sorted so that 10 comes after 9; their numbers must go on without a gap.
 
     Returns
     -------
@@ -38,7 +39,8 @@ def open_movie(path: str | os.PathLike[str]) -> OpenedMovie:
     FileNotFoundError
         If there is nothing there.
     ValueError
-        If it is none of these formats, is damaged, or has more axes than time, channel, y and x.
+        If it is none of these formats, is damaged, has more axes than time, channel, y and x, or if the numbers of
+        images leave open which frames there are.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -144,6 +146,7 @@ def _open_images(path: Path, files: list[Path]) -> OpenedMovie:
             f"{folder} holds images of different names: {listed}. Say which ones are the movie, for example "
             f'"{folder / next(iter(patterns))}"'
         )
+    refuse_disorder(path, files)
     images = ImageFiles(files)
     data, notes = arrange(images, "TYX" if len(images.shape) == 3 else "TYXC", path)
     return OpenedMovie(data, path, notes=notes)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.export.opened import OpenedMovie
-from napari_sam2.export.read import natural_key, open_movie, read_image
+from napari_sam2.export.read import open_movie, read_image
 from napari_sam2.export.read_ctc import read_track_table
 from napari_sam2.export.tracked import RECORD, CellInfo, ReadsFrames, Tracked, checked
 from napari_sam2.export.write_zarr import TABLE
@@ -138,25 +138,8 @@ def _labels_of(opened: OpenedMovie, path: Path) -> Tracked:
         )
     if opened.data.dtype.kind not in "iubf":
         raise ValueError(f"{path} holds {opened.data.dtype}: labels are whole numbers")
-    if path.is_dir() or any(sign in path.name for sign in "*?["):
-        _refuse_gaps(path)
     name = re.split(r"\.", path.name)[0]
     return Tracked(Checked(opened.data, str(path), opened), opened.scale, opened.units, name=name)
-
-
-def _refuse_gaps(path: Path) -> None:
-    """See that numbered images are all there."""
-    files = sorted(path.iterdir() if path.is_dir() else path.parent.glob(path.name), key=natural_key)
-    numbers = [int(found[-1]) for f in files if f.is_file() and (found := re.findall(r"\d+", f.stem))]
-    if len(numbers) < 2 or len(set(numbers)) < len(numbers):
-        return
-    missing = sorted(set(range(min(numbers), max(numbers) + 1)) - set(numbers))
-    if missing and len(missing) < len(numbers):
-        raise ValueError(
-            f"{path}: {'frame' if len(missing) == 1 else 'frames'} {_listed(missing)} missing between "
-            f"{min(numbers)} and {max(numbers)}: put the files there, empty ones where there is no "
-            "cell, or number the rest without gaps"
-        )
 
 
 def _open_ctc(folder: Path, prefix: str, files: list[Path], table: str | None) -> Tracked:

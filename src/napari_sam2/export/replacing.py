@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 
@@ -18,13 +19,15 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
 
 
 def refuse_to_lose(path: Path, movie: Path | None) -> None:
-    """Raise FileExistsError if a movie would be lost by writing: if it is what would be replaced, or lies in it."""
+    """Raise FileExistsError if a movie would be lost by writing: it, a frame of it, or the folder it lies in."""
     if movie is None or not path.exists():
         return
     wanted, there = path.resolve(), movie.resolve()
     # a disk may take two spellings for one name
     if wanted == there or wanted in there.parents or (there.exists() and wanted.samefile(there)):
         raise FileExistsError(f"{path} is the movie itself, or holds it, and is never replaced: choose another name")
+    if _is_frame(path, movie):
+        raise FileExistsError(f"{path} is a frame of the movie {movie} and is never replaced: choose another name")
 
 
 def remove_output(path: Path) -> None:
@@ -34,6 +37,17 @@ def remove_output(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _is_frame(path: Path, movie: Path) -> bool:
+    """Whether a file is one of the images that a folder, or a pattern, gives as a movie."""
+    from napari_sam2.export.read import IMAGE_SUFFIXES
+
+    is_pattern = any(sign in movie.name for sign in "*?[")
+    folder = movie.parent if is_pattern else movie
+    if not folder.is_dir() or path.parent.resolve() != folder.resolve() or path.suffix.lower() not in IMAGE_SUFFIXES:
+        return False
+    return not is_pattern or fnmatch(path.name, movie.name)
 
 
 def _is_output_folder(path: Path) -> bool:

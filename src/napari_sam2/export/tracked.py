@@ -153,13 +153,16 @@ class Tracked:
         Raises
         ------
         ValueError
-            If one is not among them.
+            If one is not among them, or none is wanted.
         """
         wanted = sorted({int(cell) for cell in cells})
-        known = set(self.cells) or {i for t in range(self.shape[0]) for i in ids_in(self.frame(t))}
-        unknown = [cell for cell in wanted if cell not in known]
+        if not wanted:
+            raise ValueError("no cell was chosen: name at least one, or leave the choice away for all")
+        unknown = set(wanted) - set(self.cells)
+        if unknown:  # labels may hold cells of which nothing more is known
+            unknown -= {i for t in range(self.shape[0]) for i in ids_in(self.frame(t))}
         if unknown:
-            raise ValueError(f"there is no cell {', '.join(map(str, unknown))}")
+            raise ValueError(f"there is no cell {', '.join(map(str, sorted(unknown)))}")
         kept = {c: self.cells.get(c, CellInfo()) for c in wanted}
         return replace(
             self,

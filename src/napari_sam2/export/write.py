@@ -136,12 +136,19 @@ class LabelWriter(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
+        if error is not None:
+            self._leave(error)
+            return
+        try:
             self.finish()
-        else:
-            note = self.abandon()
-            if note:
-                error.add_note(note)
+        except BaseException as failure:
+            self._leave(failure)
+            raise
+
+    def _leave(self, error: BaseException) -> None:
+        note = self.abandon()
+        if note:
+            error.add_note(note)
 
     def abandon(self) -> str:
         """Let go of the unfinished file, and say where it is; without a single frame it is removed.

@@ -8,6 +8,7 @@ back is written as two, the second with the first as its parent.
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -84,21 +85,25 @@ def split_gaps(
     Raises
     ------
     ValueError
-        If the new pieces need ids beyond 16 bit.
+        If the new pieces need more ids than 16 bit have. Those above the largest are taken first, then free ones below.
     """
     rows: dict[int, tuple[int, int, int, int]] = {}
     renamed: dict[int, dict[int, int]] = {}
     pieces: dict[int, list[int]] = {}
-    free = max(frames_of_id, default=0) + 1
+    top = max(frames_of_id, default=0)
+    free = chain(range(top + 1, MAX_ID + 1), (n for n in range(1, top) if n not in frames_of_id))
     for label, frames in frames_of_id.items():
         runs = np.split(np.asarray(frames), np.flatnonzero(np.diff(frames) > 1) + 1)
         pieces[label] = []
         for run in runs:
             name = label
             if pieces[label]:
-                name, free = free, free + 1
-                if name > MAX_ID:
-                    raise ValueError(f"cutting tracks at their gaps needs ids beyond {MAX_ID}: choose OME-Zarr or TIFF")
+                name = next(free, 0)
+                if not name:
+                    raise ValueError(
+                        f"cutting tracks at their gaps needs more numbers than there are up to {MAX_ID}: choose "
+                        "OME-Zarr or TIFF"
+                    )
                 for frame in run.tolist():
                     renamed.setdefault(frame, {})[label] = name
             rows[name] = (name, int(run[0]), int(run[-1]), pieces[label][-1] if pieces[label] else 0)
