@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QFileDialog
 from stub import make, movie
 
 from napari_sam2.widgets.desk import Desk, desk_of
-from napari_sam2.widgets.exports import OFFERS, holds_movie, suggested
+from napari_sam2.widgets.exports import OFFERS, suggested
 from napari_sam2.widgets.image import axes_of
 from napari_sam2.widgets.save_panel import SavePanel
 
@@ -54,16 +54,6 @@ def test_no_name_is_proposed_that_is_taken(offer: Any, beside: Desk, tmp_path: P
 def test_names_of_label_images_say_that_they_are_the_cells(beside: Desk) -> None:
     names = {name: suggested(OFFER[name], beside.session, None).name for name in ("tiff", "ome-tiff", "ome-zarr")}
     assert names == {"tiff": "movie.cells.tif", "ome-tiff": "movie.cells.ome.tif", "ome-zarr": "movie.cells.ome.zarr"}
-
-
-def test_what_holds_the_movie(tmp_path: Path) -> None:
-    folder = tmp_path / "in" / "movie.zarr"
-    (folder / "0").mkdir(parents=True)
-    (tmp_path / "link").symlink_to(folder)
-    for path in (folder, tmp_path / "link", tmp_path / "in", folder / "0"):
-        assert holds_movie(path, [tmp_path / "other", folder]) == folder, path
-    assert holds_movie(folder / "new.tif", [folder]) is None
-    assert holds_movie(tmp_path / "in.tif", [folder]) is None
 
 
 @pytest.mark.gui

@@ -19,15 +19,33 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
 
 
 def refuse_to_lose(path: Path, movie: Path | None) -> None:
-    """Raise FileExistsError if a movie would be lost by writing: it, a frame of it, or the folder it lies in."""
-    if movie is None or not path.exists():
-        return
+    """Raise FileExistsError if a movie, or a part of it, would be lost by writing."""
+    lost = "" if movie is None else what_is_lost(path, movie)
+    if lost:
+        raise FileExistsError(f"{path} is {lost} and is never replaced: choose another name")
+
+
+def what_is_lost(path: Path, movie: Path) -> str:
+    """Say what a path is of a movie that would be lost if it were replaced; empty where it is nothing of it.
+
+    Parameters
+    ----------
+    path
+        Where something is to be written.
+    movie
+        File, folder or pattern of the movie.
+    """
+    if not path.exists():
+        return ""
     wanted, there = path.resolve(), movie.resolve()
     # a disk may take two spellings for one name
     if wanted == there or wanted in there.parents or (there.exists() and wanted.samefile(there)):
-        raise FileExistsError(f"{path} is the movie itself, or holds it, and is never replaced: choose another name")
+        return "the movie itself, or holds it,"
     if _is_frame(path, movie):
-        raise FileExistsError(f"{path} is a frame of the movie {movie} and is never replaced: choose another name")
+        return f"a frame of the movie {movie}"
+    if there in wanted.parents and _is_zarr(there) and wanted.relative_to(there).parts[0] != "labels":
+        return f"a part of the movie {movie}"
+    return ""
 
 
 def remove_output(path: Path) -> None:
@@ -52,12 +70,16 @@ def _is_frame(path: Path, movie: Path) -> bool:
 
 def _is_output_folder(path: Path) -> bool:
     """Whether a folder is labels or a graph in zarr, empty, or a Cell Tracking Challenge result, and nothing else."""
-    if any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
+    if _is_zarr(path):
         return _is_output_zarr(path)
     return all(
         (child.name.startswith("mask") and child.suffix == ".tif") or child.name == "res_track.txt"
         for child in path.iterdir()
     )
+
+
+def _is_zarr(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def _is_output_zarr(path: Path) -> bool:

@@ -153,28 +153,6 @@ def suggested(offer: Offer, session: Session, current: int | None) -> Path:
     return found
 
 
-def holds_movie(path: Path, movies: Iterable[Path]) -> Path | None:
-    """The first of some movies that would be lost if a path were replaced: it, what is in it, or what it is in.
-
-    Parameters
-    ----------
-    path
-        Where something is to be written.
-    movies
-        Files and folders of movies.
-    """
-    if not path.exists():
-        return None
-    wanted = path.resolve()
-    for movie in movies:
-        there = movie.resolve()
-        # a disk may take two spellings for one name
-        same = wanted == there or (there.exists() and wanted.samefile(there))
-        if same or wanted in there.parents or there in wanted.parents:
-            return movie
-    return None
-
-
 def write(
     offer: Offer,
     session: Session,

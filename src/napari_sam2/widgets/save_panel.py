@@ -22,11 +22,12 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_sam2.export.replacing import what_is_lost
 from napari_sam2.session.folder import SUFFIX
 from napari_sam2.widgets import notify
 from napari_sam2.widgets.button_state import Can, Facts
 from napari_sam2.widgets.export_job import Exporter, ExportState
-from napari_sam2.widgets.exports import FOLDERS, OFFERS, Offer, holds_movie, suggested, why_not
+from napari_sam2.widgets.exports import FOLDERS, OFFERS, Offer, suggested, why_not
 from napari_sam2.widgets.listen import when_destroyed
 from napari_sam2.widgets.panel import Panel
 from napari_sam2.widgets.place import from_home, source_of
@@ -164,7 +165,7 @@ class SavePanel(Panel):
         if not name:
             return
         path = offer.complete(Path(name))
-        movie = holds_movie(path, self._movies())
+        movie = next((movie for movie in self._movies() if what_is_lost(path, movie)), None)
         if movie is not None:
             notify.warning(
                 f"Nothing was exported: {path} would replace the movie {movie.name}. Export again, under another name."
