@@ -60,6 +60,7 @@ class Result:
     ious: dict[int, float]
     areas: dict[int, int] = field(default_factory=dict)
     suspects: dict[int, str] = field(default_factory=dict)
+    gave_way: frozenset[tuple[int, int]] = frozenset()
 
 
 def places(cells: int, side: int) -> npt.NDArray[np.float64]:
@@ -89,6 +90,7 @@ class Formula:
         frames: tuple[int, int],
         locked: Callable[[int], Iterable[int]],
         held: Callable[[int], Iterable[int]],
+        before: Any = None,
     ) -> Iterator[Result]:
         cells = sorted({s.cell for s in segments})
         rng = np.random.default_rng(1)

@@ -109,6 +109,7 @@ def test_relative_imports_are_resolved(tmp_path: Path, monkeypatch: pytest.Monke
     [
         ("import napari_sam2", {"torch", "numpy", "zarr", *GUI_MODULES}),
         ("import napari_sam2; dir(napari_sam2); napari_sam2.__version__", {"torch", *GUI_MODULES}),
+        ("import napari_sam2.session.run", {"torch", *GUI_MODULES}),  # sessions are looked at without a network
     ],
 )
 def test_importing_the_package_is_light(

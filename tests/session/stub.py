@@ -39,7 +39,6 @@ class DiscEngine:
     """Draws a disc at the last click (or the drawn mask's middle), which drifts right by one pixel a frame."""
 
     weights_hash = "discs"
-    before: Any
 
     def __init__(self, movie: Any, meta: dict[str, Any], labels: Any) -> None:
         self.labels = labels
@@ -71,6 +70,7 @@ class DiscEngine:
         frames: tuple[int, int],
         locked: Callable[[int], Iterable[int]],
         held: Callable[[int], Iterable[int]],
+        before: Any = None,
     ) -> Iterator[Result]:
         self.runs.append((segments, frames))
         done: set[tuple[int, int]] = set()

@@ -11,6 +11,7 @@ from stub import make
 
 from napari_sam2.session import Session, new_session, open_session
 from napari_sam2.session.stale import gave_way
+from tests.tracking.small import still_discs
 
 pytest.importorskip("torch")
 FRAMES = 6
@@ -19,11 +20,7 @@ CELL, OTHER = (48, 36), (48, 120)
 
 @pytest.fixture(scope="module")
 def film() -> np.ndarray:
-    """Two bright discs that stand still."""
-    rng = np.random.default_rng(3)
-    y, x = np.indices((96, 160))
-    still = 30 + 170 * ((np.hypot(y - 48, x - 36) < 14) | (np.hypot(y - 48, x - 120) < 14))
-    return np.clip(still + rng.normal(0, 6, (FRAMES, 96, 160)), 0, 255).astype(np.uint8)
+    return still_discs(FRAMES, (96, 160), (36, 120))
 
 
 @pytest.fixture

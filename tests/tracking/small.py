@@ -45,6 +45,14 @@ def discs_movie(frames: int, shape: tuple[int, int], seed: int = 0, count: int =
     return movie
 
 
+def still_discs(frames: int, shape: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+    """Two bright discs of 28 pixels in the middle row, at some columns, that stand still: (T, Y, X) uint8."""
+    rng = np.random.default_rng(3)
+    y, x = np.indices(shape)
+    discs = np.logical_or.reduce([np.hypot(y - shape[0] / 2, x - column) < 14 for column in columns])
+    return np.clip(30 + 170 * discs + rng.normal(0, 6, (frames, *shape)), 0, 255).astype(np.uint8)
+
+
 def tracker_for(movie: Any, **options: Any) -> CellTracker:
     """A tracker with the small network, at a fixed scale."""
     options = {"cell_diameter": 18.0, "settings": SETTINGS, "limits": (80, 500), "mode": "windows"} | options

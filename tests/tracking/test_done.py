@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from napari_sam2.tracking import CellTracker
-from napari_sam2.tracking.parking import Done
+from napari_sam2.tracking.done import Done
 from napari_sam2.tracking.plan import Segment
 from napari_sam2.tracking.prompts import PromptBook
-from tests.tracking.small import discs_movie, run, tracker_for
+from tests.tracking.small import discs_movie, run, still_discs, tracker_for
 
 FRAMES = 6
 CELL, OTHER = (48, 36), (48, 120)
@@ -20,11 +20,7 @@ CELL, OTHER = (48, 36), (48, 120)
 
 @pytest.fixture(scope="module")
 def movie() -> np.ndarray:
-    """Two bright discs that stand still."""
-    rng = np.random.default_rng(3)
-    y, x = np.indices((96, 160))
-    still = 30 + 170 * ((np.hypot(y - 48, x - 36) < 14) | (np.hypot(y - 48, x - 120) < 14))
-    return np.clip(still + rng.normal(0, 6, (FRAMES, 96, 160)), 0, 255).astype(np.uint8)
+    return still_discs(FRAMES, (96, 160), (36, 120))
 
 
 def _tracker(movie: np.ndarray, mistaken: int) -> CellTracker:

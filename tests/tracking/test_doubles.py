@@ -8,6 +8,7 @@ import pytest
 from napari_sam2.tracking import CellTracker
 from napari_sam2.tracking.arbitrate import Claims, paint, settle_with_present
 from napari_sam2.tracking.plan import plan
+from tests.tracking.small import still_discs
 
 SHAPE = (40, 50)
 
@@ -89,17 +90,9 @@ def test_one_that_swallowed_its_neighbour_gives_it_back_and_keeps_itself() -> No
     assert won == {(3, 7)}
 
 
-def _blobs(frames: int = 7) -> np.ndarray:
-    """A movie of two bright discs that stand still."""
-    rng = np.random.default_rng(3)
-    y, x = np.indices((96, 128))
-    still = 30 + 170 * ((np.hypot(y - 48, x - 36) < 14) | (np.hypot(y - 48, x - 90) < 14))
-    return np.clip(still + rng.normal(0, 6, (frames, 96, 128)), 0, 255).astype(np.uint8)
-
-
 @pytest.mark.parametrize("direction", ["forward", "both"])
 def test_a_click_takes_an_object_back_on_all_frames_although_only_that_cell_is_tracked_again(direction) -> None:
-    movie = _blobs()
+    movie = still_discs(7, (96, 128), (36, 90))
     tracker = CellTracker(movie, device="cpu", cell_diameter=28.0)
     tracker.add_click(cell=1, frame=0, yx=(48, 36))
     for _ in tracker.track("forward"):
@@ -120,7 +113,7 @@ def test_a_click_takes_an_object_back_on_all_frames_although_only_that_cell_is_t
 
 @pytest.mark.parametrize("written", [True, False], ids=["written", "lost"])
 def test_what_was_taken_back_stays_so_where_a_pass_is_interrupted(written: bool) -> None:
-    tracker = CellTracker(_blobs(), device="cpu", cell_diameter=28.0)
+    tracker = CellTracker(still_discs(7, (96, 128), (36, 90)), device="cpu", cell_diameter=28.0)
     tracker.add_click(cell=1, frame=0, yx=(48, 36))
     for _ in tracker.track("forward"):
         pass

@@ -19,6 +19,7 @@ from gated import Gate, gated  # noqa: E402
 from napari.components import ViewerModel  # noqa: E402
 from stub import make, movie  # noqa: E402
 
+from napari_sam2.widgets import notify  # noqa: E402
 from napari_sam2.widgets.desk import Desk, desk_of  # noqa: E402
 from napari_sam2.widgets.image import axes_of  # noqa: E402
 
@@ -37,6 +38,24 @@ def desk(viewer: ViewerModel, tmp_path: Path) -> Iterator[Desk]:
     made.place(image, axes_of(image), make(tmp_path / "movie.sam2cells"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the user is told."""
+    found: list[str] = []
+    monkeypatch.setattr(notify, "_show", lambda message: found.append(message.text))
+    return found
+
+
+@pytest.fixture
+def two(desk: Desk, wait: Callable[..., None]) -> Desk:
+    """`desk` with cells 1 and 2, tracked."""
+    for yx in ((10, 12), (28, 12)):
+        desk.act("add_click", None, 0, yx)
+    desk.track()
+    wait()
+    return desk
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ class GatedEngine(DiscEngine):
         super().__init__(*args)
         self.gate = gate
 
-    def run(self, segments: Any, frames: Any, locked: Any, held: Any) -> Iterator[Any]:
+    def run(self, segments: Any, frames: Any, locked: Any, held: Any, before: Any = None) -> Iterator[Any]:
         alone = frames[1] - frames[0] == 1
         for result in super().run(segments, frames, locked, held):
             if not alone:

@@ -10,7 +10,7 @@ import pytest
 from napari.components import ViewerModel
 from stub import FRAMES, HEIGHT, WIDTH, disc, state
 
-from napari_sam2.widgets import cell_commands, notify
+from napari_sam2.widgets import cell_commands
 from napari_sam2.widgets.cell_actions import ACTIONS, CHECKS, STATES
 from napari_sam2.widgets.cell_checks import Chosen
 from napari_sam2.widgets.desk import Desk
@@ -20,25 +20,13 @@ LATE = FRAMES + 8
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the user is told."""
-    found: list[str] = []
-    monkeypatch.setattr(notify, "_show", lambda message: found.append(message.text))
-    return found
-
-
-@pytest.fixture
-def past(desk: Desk, viewer: ViewerModel, wait: Wait) -> Desk:
+def past(two: Desk, viewer: ViewerModel) -> Desk:
     """Two tracked cells, and the slider at a frame that only a longer layer has."""
-    for yx in ((10, 12), (28, 12)):
-        desk.act("add_click", None, 0, yx)
-    desk.track()
-    wait()
-    desk.select(1)
+    two.select(1)
     viewer.add_image(np.zeros((FRAMES + 20, 8, 8), np.uint8), name="longer")
     viewer.dims.set_point(0, LATE)
-    assert desk.frame == FRAMES - 1 and desk.beyond() is not None
-    return desk
+    assert two.frame == FRAMES - 1 and two.beyond() is not None
+    return two
 
 
 def refused(told: list[str]) -> bool:

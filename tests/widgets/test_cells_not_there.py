@@ -8,28 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sam2.widgets import commands, notify
+from napari_sam2.widgets import commands
 from napari_sam2.widgets.desk import Desk
 
 Wait = Callable[..., None]
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the user is told."""
-    found: list[str] = []
-    monkeypatch.setattr(notify, "_show", lambda message: found.append(message.text))
-    return found
-
-
-@pytest.fixture
-def two(desk: Desk, wait: Wait) -> Desk:
-    """Cells 1 and 2, tracked."""
-    for yx in ((10, 12), (28, 12)):
-        desk.act("add_click", None, 0, yx)
-    desk.track()
-    wait()
-    return desk
 
 
 def test_the_number_of_a_deleted_cell_stands_for_a_new_one(two: Desk, wait: Wait, told: list[str]) -> None:

@@ -12,7 +12,6 @@ from stub import FRAMES, HEIGHT, WIDTH, disc, make, movie
 
 import napari_sam2
 from napari_sam2.session import Refused
-from napari_sam2.widgets import notify
 from napari_sam2.widgets.desk import Desk, current_session, desk_of
 from napari_sam2.widgets.image import axes_of
 from napari_sam2.widgets.view import camera_of
@@ -50,14 +49,6 @@ def settled(desk: Desk) -> None:
         assert sorted(
             (tuple(b[:, -2:].min(0)), tuple(b[:, -2:].max(0))) for b in map(np.asarray, boxes.data)
         ) == sorted(said)
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the user is told."""
-    found: list[str] = []
-    monkeypatch.setattr(notify, "_show", lambda message: found.append(message.text))
-    return found
 
 
 def test_one_desk_a_viewer(viewer: ViewerModel, desk: Desk) -> None:

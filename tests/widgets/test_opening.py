@@ -15,7 +15,7 @@ from napari.components import ViewerModel
 from stub import FRAMES, HEIGHT, WIDTH, DiscEngine, movie
 
 from napari_sam2.session import new_session, open_session
-from napari_sam2.widgets import notify, preferences
+from napari_sam2.widgets import preferences
 from napari_sam2.widgets.desk import Desk, desk_of
 from napari_sam2.widgets.image import axes_of, movie_of
 from napari_sam2.widgets.place import default_place, free_place, from_home, name_of
@@ -27,14 +27,6 @@ Wait = Callable[..., None]
 def discs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions that are opened track by formula."""
     monkeypatch.setattr(preferences, "engine_maker", lambda said=None: DiscEngine)
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the user is told."""
-    found: list[str] = []
-    monkeypatch.setattr(notify, "_show", lambda message: found.append(message.text))
-    return found
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sam2.session.labels import LabelStore
+from napari_sam2.tracking.done import Before
 from napari_sam2.tracking.movie import Movie
-from napari_sam2.tracking.parking import Before
 from napari_sam2.tracking.plan import Direction, Segment
 from napari_sam2.tracking.prompts import PromptBook
 
@@ -25,8 +25,6 @@ class Engine(Protocol):
     """Tracks segments: `CellTracker` in real life, something quick in tests."""
 
     prompts: PromptBook
-    before: Before
-    """What is known of the labels that the next run begins with."""
 
     @property
     def weights_hash(self) -> str:
@@ -40,9 +38,17 @@ class Engine(Protocol):
         """Which field scale a cell is tracked in."""
 
     def run(
-        self, segments: list[Segment], frames: tuple[int, int], locked: Cells, held: Cells
+        self,
+        segments: list[Segment],
+        frames: tuple[int, int],
+        locked: Cells,
+        held: Cells,
+        before: Before | None = None,
     ) -> Iterator[FrameResult]:
-        """Track segments over a range of frames. Locked cells keep their pixels; held ones are not written either."""
+        """Track segments over a range of frames. Locked cells keep their pixels; held ones are not written either.
+
+        `before` is what is known of the labels as they are.
+        """
 
 
 EngineMaker = Callable[[Movie, dict[str, Any], LabelStore], Engine]
@@ -104,7 +110,6 @@ class TrackerEngine:
             cache_folder=cache_folder,
         )
         self.prompts = self.tracker.prompts
-        self.before = Before()
         self._hash = weights_hash(self.tracker.model)
 
     @property
@@ -132,9 +137,13 @@ class TrackerEngine:
         return self.tracker.estimate(direction, frames, cells)
 
     def run(
-        self, segments: list[Segment], frames: tuple[int, int], locked: Cells, held: Cells
+        self,
+        segments: list[Segment],
+        frames: tuple[int, int],
+        locked: Cells,
+        held: Cells,
+        before: Before | None = None,
     ) -> Iterator[FrameResult]:
         """Track segments; see `Engine`."""
         self._locked = locked
-        before, self.before = self.before, Before()  # known of one run; a preview knows nothing
         return self.tracker.track_segments(segments, frames, held, before)

@@ -16,7 +16,7 @@ from napari_sam2.session.errors import Refused
 from napari_sam2.session.frames import write_frame
 from napari_sam2.session.stale import Anchor, BoolFrames
 from napari_sam2.session.table import GIVEN
-from napari_sam2.tracking.parking import Before
+from napari_sam2.tracking.done import Before
 from napari_sam2.tracking.plan import Direction, Segment, plan
 
 if TYPE_CHECKING:
@@ -148,12 +148,12 @@ def track(
         document.open_frames = 0
         levels = {cell: session.stale_index.anchors(cell) for cell in work.wanted}
         made = digests(session, work.segments, levels)
-        engine.before = _before(session, work)
+        before = _before(session, work)
     stopped = True
     try:
         span = (0, document.frames) if frames is None else (int(frames[0]), int(frames[1]))
         if work.segments:
-            for result in engine.run(work.segments, span, session.locked_on, _held(work)):
+            for result in engine.run(work.segments, span, session.locked_on, _held(work), before):
                 written = [c for c in result.scores if c in work.wanted and work.wanted[c][result.frame]]
                 if not written:
                     if document.open_entry != entry:

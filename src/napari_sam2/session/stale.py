@@ -160,7 +160,7 @@ class Stale:
             part = slice(first, stop)
             for one in digests:
                 fits[part] |= made[part] == np.uint64(one)
-            for value in np.unique(made[part][~fits[part]]).tolist():
+            for value in set(made[part][~fits[part]].tolist()) - {GIVEN}:
                 for one in digests:
                     fits[part] |= (made[part] == np.uint64(value)) & self._gave_way(value, one)[part]
             could[part] = True

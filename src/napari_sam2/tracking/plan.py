@@ -16,6 +16,8 @@ from napari_sam2.tracking.prompts import PromptBook
 
 Direction = Literal["forward", "backward", "both"]
 DIRECTIONS: tuple[Direction, ...] = ("forward", "backward", "both")
+Key = tuple[int, int, int]
+"""Cell, start and step of a segment."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Segment:
     last: int
     step: int
     conditioning: tuple[int, ...]
+
+    @property
+    def key(self) -> Key:
+        """What a segment is known by, wherever it ends."""
+        return self.cell, self.start, self.step
 
     def covers(self, frame: int) -> bool:
         """Whether a frame belongs to the stretch."""

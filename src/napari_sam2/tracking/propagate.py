@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 
 from napari_sam2.tracking.anchors import Anchor, Anchors
+from napari_sam2.tracking.done import Before
 from napari_sam2.tracking.guard import Guard
 from napari_sam2.tracking.masks import Masks, join_masks
 from napari_sam2.tracking.outline import cut_at, faded
-from napari_sam2.tracking.parking import Before, Parked, Parking
+from napari_sam2.tracking.parking import Parked, Parking
 from napari_sam2.tracking.parts import keep_parts, shift_masks
 from napari_sam2.tracking.plan import Segment
 from napari_sam2.tracking.resample import LOGITS_PER_TOKEN

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.tracking import start
+from napari_sam2.tracking.done import Before, Done
 from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.estimate import Estimate, estimate
 from napari_sam2.tracking.features import DEFAULT_BUDGET, FeatureSource
 from napari_sam2.tracking.labels import check_labels, make_labels, read_frame
 from napari_sam2.tracking.masks import join_masks
 from napari_sam2.tracking.movie import Movie
-from napari_sam2.tracking.parking import Before, Done, Parking
+from napari_sam2.tracking.parking import Parking
 from napari_sam2.tracking.plan import Direction, Segment, plan
 from napari_sam2.tracking.prompts import FramePrompts, MaskCrop, PromptBook
 from napari_sam2.tracking.propagate import run_pass
