@@ -17,7 +17,8 @@ import zarr
 from napari_sam2.export import FORMATS, Cancelled, CellInfo, LossWarning, export
 from napari_sam2.export.formats import find_format, losses
 from napari_sam2.export.read_segmentation import open_segmentation
-from napari_sam2.export.tracked import REVIEWS, STATES, as_tracked, from_session
+from napari_sam2.export.sources import as_tracked, from_session
+from napari_sam2.export.tracked import REVIEWS, STATES
 from tests.export.example import example, example_labels, make_image
 
 ALL = [name for name in FORMATS if name != "mp4"]

@@ -67,7 +67,7 @@ def test_what_the_frame_does_not_need_makes_room() -> None:
 def test_a_region_that_was_encoded_again_counts_once() -> None:
     geometry = _geometry()
     source = _source()
-    keep, failed = source._keep, []
+    keep, failed = source._kept.keep, []
 
     def once(key: tuple, maps: tuple[torch.Tensor, ...]) -> None:
         if len(source._kept) == 1 and not failed:
@@ -75,7 +75,7 @@ def test_a_region_that_was_encoded_again_counts_once() -> None:
             raise MemoryError
         keep(key, maps)
 
-    source._keep = once  # type: ignore[method-assign]
+    source._kept.keep = once  # type: ignore[method-assign]
     _windows(source, geometry, 0, BOTH)
     assert failed and source.kept_bytes == source.bytes_of([key[2] for key in source._kept])
 

@@ -124,7 +124,7 @@ def open_source(path: Path, movie: Path | None) -> Iterator[Any]:
     """Open a session (to look at only) or labels."""
     from napari_sam2.export.read import open_movie
     from napari_sam2.export.read_segmentation import open_segmentation
-    from napari_sam2.export.tracked import as_tracked
+    from napari_sam2.export.sources import as_tracked
     from napari_sam2.tracking.movie import Movie
 
     if (path / "session.json").is_file():

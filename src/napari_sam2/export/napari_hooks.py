@@ -16,7 +16,8 @@ import numpy as np
 
 from napari_sam2.export.read_segmentation import CTC_NAMES, open_segmentation
 from napari_sam2.export.read_tracks import Tracks, read_tracks
-from napari_sam2.export.tracked import Tracked, from_array
+from napari_sam2.export.sources import from_array
+from napari_sam2.export.tracked import Tracked
 
 LayerData = tuple[Any, dict[str, Any], str]
 _UNITS = {"µm": "micrometer", "um": "micrometer", "s": "second", "min": "minute", "h": "hour", "nm": "nanometer"}

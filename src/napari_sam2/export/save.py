@@ -12,7 +12,7 @@ from typing import Any
 from napari_sam2.export.formats import find_format, losses
 from napari_sam2.export.jobs import Job, check_room
 from napari_sam2.export.replacing import refuse_to_lose
-from napari_sam2.export.tracked import as_tracked
+from napari_sam2.export.sources import as_tracked
 
 COMPRESSED_SHARE = 0.03
 """Size of compressed labels over that of the raw ones, at most, in the movies that were measured."""

@@ -10,7 +10,6 @@ trunk's reach (`regions.HALO`).
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +24,7 @@ from napari_sam2.tracking.disk_cache import DiskCache
 from napari_sam2.tracking.geometry import Geometry
 from napari_sam2.tracking.mirrors import PLAIN, Mirror, flip
 from napari_sam2.tracking.movie import Movie
+from napari_sam2.tracking.page_store import Key, PageStore
 from napari_sam2.tracking.pixels import FramePixels
 from napari_sam2.tracking.regions import (
     HALO,
@@ -37,10 +37,9 @@ from napari_sam2.tracking.regions import (
     touched_pages,
     window_pages,
 )
-from napari_sam2.tracking.sheets import ELEMENTS, Maps, Sheet, WindowFeatures, copy_windows, held
+from napari_sam2.tracking.sheets import ELEMENTS, Sheet, WindowFeatures, copy_windows, held, joined
 
 IntArray = npt.NDArray[np.int64]
-Key = tuple[Geometry, int, Region]
 
 #: Bytes of features kept for frames seen before.
 DEFAULT_BUDGET = 1 << 30
@@ -84,20 +83,23 @@ class FeatureSource:
         self.model = model
         self.calls = NetworkCalls(model)
         self.movie = movie
-        self.budget = budget
         self.pixels = FramePixels(movie, model.device)
         self._alike = isinstance(model.image_encoder.trunk, ConvTrunk)
         self._patch_share = patch_share if self._alike and disk is None else 0.0
-        self._kept: OrderedDict[Key, Maps] = OrderedDict()
-        self._bytes = 0
+        self._kept = PageStore(budget)
         self._open: tuple[tuple[Geometry, int] | None, list[Sheet]] = (None, [])
         self._at_once = TOKENS_PER_CALL  # fewer wherever memory has run out
         self._plain: FeatureSource | None = None
 
     @property
+    def budget(self) -> int:
+        """Bytes of features to keep."""
+        return self._kept.budget
+
+    @property
     def kept_bytes(self) -> int:
         """Bytes of features kept now."""
-        return self._bytes
+        return self._kept.bytes
 
     def windows(self, geometry: Geometry, frame: int, origins: IntArray) -> WindowFeatures:
         """Cut windows out of a frame.
@@ -139,7 +141,6 @@ class FeatureSource:
     def forget(self) -> None:
         """Drop everything that is kept."""
         self._kept.clear()
-        self._bytes = 0
         self._open = (None, [])
         self.pixels.forget()
 
@@ -153,7 +154,7 @@ class FeatureSource:
     def release(self) -> None:
         """Let go of the frame in work too, as far as it takes more than the budget."""
         self._open = (None, [])
-        self._shrink(0)
+        self._kept.shrink(0)
 
     def cover(self, geometry: Geometry, origins: IntArray) -> list[Region]:
         """Regions that are encoded for some windows (N, 2) of a frame of which nothing is known."""
@@ -238,18 +239,7 @@ class FeatureSource:
 
     def _mosaic(self, geometry: Geometry, frame: int, pages: Sequence[Region]) -> Sheet:
         """One sheet of several pages."""
-        maps = [self._kept[geometry, frame, r] for r in pages]
-        if len(pages) == 1:
-            return Sheet(pages[0], maps[0])
-        whole = Region.around(list(pages))
-        out = []
-        for level, k in enumerate(ELEMENTS):
-            joined = maps[0][level].new_empty(whole.rows * k, whole.columns * k, maps[0][level].shape[2])
-            for page, own in zip(pages, maps, strict=True):
-                top, left = (page.top - whole.top) * k, (page.left - whole.left) * k
-                joined[top : top + page.rows * k, left : left + page.columns * k] = own[level]
-            out.append(joined)
-        return Sheet(whole, tuple(out))
+        return joined([Sheet(page, self._kept[geometry, frame, page]) for page in pages])
 
     def _load(self, geometry: Geometry, frame: int, regions: Sequence[Region]) -> None:
         """Have some regions in the cache, and drop what was not used for longest where it becomes too much."""
@@ -261,9 +251,7 @@ class FeatureSource:
                 missing.setdefault((grown.rows, grown.columns), []).append(region)
         for (rows, columns), alike in missing.items():
             self._encode_all(geometry, frame, alike, rows * columns)
-        for region in regions:
-            self._kept.move_to_end((geometry, frame, region))
-        self._shrink(len(regions))
+        self._kept.use((geometry, frame, region) for region in regions)
 
     def _encode_all(self, geometry: Geometry, frame: int, regions: list[Region], tokens: int) -> None:
         """Encode regions of so many tokens each, as many in a call as fit into memory."""
@@ -284,28 +272,18 @@ class FeatureSource:
 
     def _drop_others(self, geometry: Geometry, frame: int) -> None:
         """Keep nothing but a frame, in the plain source of a mirrored one neither."""
-        for key in [key for key in self._kept if key[:2] != (geometry, frame)]:
-            self._bytes -= _nbytes(self._kept.pop(key))
+        self._kept.drop_others(geometry, frame)
         if self._open[0] != (geometry, frame):
             self._open = (None, [])
         if self._plain is not None:
             self._plain._drop_others(geometry, frame)
 
-    def _shrink(self, needed: int) -> None:
-        while self._bytes > self.budget and len(self._kept) > needed:
-            _, dropped = self._kept.popitem(last=False)
-            self._bytes -= _nbytes(dropped)
-
     def _recall(self, key: Key) -> bool:
         """Take a page from disk, if it is there."""
         maps = None if self.disk is None else self.disk.read(*key, like=self.model.no_mem_embed)
         if maps is not None:
-            self._keep(key, maps)
+            self._kept.keep(key, maps)
         return maps is not None
-
-    def _keep(self, key: Key, maps: Maps) -> None:
-        self._bytes += _nbytes(maps) - _nbytes(self._kept.get(key, ()))  # twice where memory ran out in between
-        self._kept[key] = maps
 
     def _encode(self, geometry: Geometry, frame: int, regions: Sequence[Region]) -> None:
         """Encode regions that have one size with their halos."""
@@ -324,7 +302,7 @@ class FeatureSource:
                 inner = m[i, :, top : top + region.rows * k, left : left + region.columns * k]
                 own.append(inner.permute(1, 2, 0).contiguous())
             key = (geometry, frame, region)
-            self._keep(key, tuple(own))
+            self._kept.keep(key, tuple(own))
             if self.disk is not None:
                 self.disk.write(*key, tuple(own))
 
@@ -333,7 +311,3 @@ class FeatureSource:
         seen = self._with_halo(geometry, region)
         there = seen.mirrored(geometry.tokens, self.mirror)
         return flip(self.pixels.region(geometry, frame, there), self.mirror)
-
-
-def _nbytes(maps: Maps) -> int:
-    return sum(m.numel() * m.element_size() for m in maps)

@@ -44,6 +44,22 @@ def held(sheets: Sequence[Sheet], origins: IntArray, window: tuple[int, int]) ->
     return held
 
 
+def joined(pages: Sequence[Sheet]) -> Sheet:
+    """One sheet of several pages that do not overlap; what lies between them holds nothing."""
+    if len(pages) == 1:
+        return pages[0]
+    whole = Region.around([page.region for page in pages])
+    out = []
+    for level, k in enumerate(ELEMENTS):
+        first = pages[0].maps[level]
+        target = first.new_empty(whole.rows * k, whole.columns * k, first.shape[2])
+        for page in pages:
+            top, left = (page.region.top - whole.top) * k, (page.region.left - whole.left) * k
+            target[top : top + page.region.rows * k, left : left + page.region.columns * k] = page.maps[level]
+        out.append(target)
+    return Sheet(whole, tuple(out))
+
+
 def copy_windows(source: Tensor, first_n2: IntArray, target: Tensor, rows: IntArray) -> None:
     """Copy windows that begin at `first_n2` of a map (H, W, C) into some rows of a batch (N, h, w, C)."""
     high, wide = target.shape[1:3]

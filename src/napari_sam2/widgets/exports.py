@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.export import FORMATS, Exported, export
 from napari_sam2.export.formats import FACTS, PICTURES, find_format
 from napari_sam2.export.save import size_of
-from napari_sam2.export.tracked import as_tracked
+from napari_sam2.export.sources import as_tracked
 
 if TYPE_CHECKING:
     from napari_sam2.session import Session
