@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,22 @@ LABELS = np.arange(2 * 6 * 8, dtype=np.uint16).reshape(2, 6, 8)
 needs_fallocate = pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system sets no room aside")
 
 
-@needs_fallocate
-def test_a_disk_that_is_full_is_said_before_anything_is_tracked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(file: int, start: int, size: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Call with an error's number: no room is set aside from then on, for that reason."""
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
+    def refusing(number: int) -> None:
+        def fallocate(file: int, start: int, size: int) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "posix_fallocate", fallocate)
+
+    return refusing
+
+
+@needs_fallocate
+def test_a_disk_that_is_full_is_said_before_anything_is_tracked(tmp_path: Path, refuse: Callable[[int], None]) -> None:
+    refuse(errno.ENOSPC)
     with pytest.raises(OSError, match=r"No space left.*cells\.tif"):
         open_label_writer(tmp_path / "cells.tif", LabelInfo((2, 6, 8)))
     assert not list(tmp_path.iterdir())
@@ -31,12 +40,9 @@ def test_a_disk_that_is_full_is_said_before_anything_is_tracked(
 
 @needs_fallocate
 def test_file_systems_that_set_nothing_aside_are_written_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, refuse: Callable[[int], None]
 ) -> None:
-    def unable(file: int, start: int, size: int) -> None:
-        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-
-    monkeypatch.setattr(os, "posix_fallocate", unable)
+    refuse(errno.EOPNOTSUPP)
     with open_label_writer(tmp_path / "cells.tif", LabelInfo((2, 6, 8))) as writer:
         for frame, labels in enumerate(LABELS):
             writer.write(frame, labels)
