@@ -13,8 +13,10 @@ import torch
 from napari_sam2.network import Sam2
 from napari_sam2.tracking import EXACT, engine
 from napari_sam2.tracking.engine import CPU_CHUNK, FEWEST
+from napari_sam2.tracking.graphs import Replayer
 
 from .small import SETTINGS, discs_movie, run, tracker_for
+from .test_calls import StandIn
 
 
 @pytest.fixture
@@ -62,6 +64,15 @@ def test_whole_fields_are_computed_on_all_threads(monkeypatch: pytest.MonkeyPatc
     tracker.add_click(1, 0, (40, 40))
     run(tracker)
     assert seen and set(seen) == {2}
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_recorded_calls_share_their_memory_and_are_run_one_at_a_time() -> None:
+    mine = tracker_for(discs_movie(2, (96, 128)))._engine
+    mine.calls.replayer = Replayer(StandIn())
+    names: set[str] = set()
+    mine._in_chunks(20, lambda part: names.add(threading.current_thread().name))
+    assert names == {threading.current_thread().name}
 
 
 @pytest.mark.parametrize("wide", [1, 2, 4])

@@ -62,10 +62,18 @@ class Engine:
         self.calls = features.calls
         self.settings = settings
         self.chunk = settings.chunk
-        # whole fields are large enough for many threads to work on one together
-        self._laned = model.device.type == "cpu" and settings.window is not None
         self._prompter = Prompter(model, trusting=not settings.reference, tidy=settings.tidy)
         self._mirrored = [features.mirrored(mirror) for mirror in MIRRORS] if settings.mirrors else []
+
+    @property
+    def _laned(self) -> bool:
+        """Whether batches are computed side by side.
+
+        Whole fields are not: they are large enough for many threads to work on one together. Nor are recorded calls,
+        which all read and write the same memory.
+        """
+        on_cpu = self.model.device.type == "cpu"
+        return on_cpu and self.settings.window is not None and not self.calls.replayer.active
 
     def bank(self, geometry: Geometry, cells: int, conditioning: int) -> MemoryBank:
         """Make an empty memory bank for a number of cells."""
