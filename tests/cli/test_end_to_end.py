@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from typer.testing import CliRunner
 
 from napari_sam2.cli import app
 from napari_sam2.export import open_movie
+from tests.export.example import make_image
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,28 @@ def test_track(movie: None, checkpoint: Path, direction: str) -> None:
     assert labels.shape == (4, 64, 80)
     assert labels.dtype == np.uint32  # an id does not fit 16 bit
     assert set(np.unique(labels[:])) <= {0, 1, 70000}
+
+
+def test_track_into_an_image(movie: None, checkpoint: Path) -> None:
+    image = zarr.open_group("image.ome.zarr", mode="w-")
+    image.create_array("0", data=tifffile.imread("movie.tif"))
+    datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]}]
+    axes = [{"name": "t", "type": "time"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    image.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    arguments = ["track", "image.ome.zarr", "--prompts", "prompts.csv", "--device", "cpu", "--model", str(checkpoint)]
+    result = CliRunner().invoke(app, [*arguments, "--out", "image.ome.zarr/labels/cells"])
+    assert result.exit_code == 0, result.output
+    assert zarr.open_group("image.ome.zarr/labels", mode="r").attrs["ome"]["labels"] == ["cells"]
+    assert set(np.unique(open_movie("image.ome.zarr/labels/cells").data[:])) <= {0, 1, 70000}
+
+
+def test_track_into_an_image_of_another_size(movie: None) -> None:
+    make_image(Path("image.ome.zarr"), "0.5")
+    arguments = ["track", "movie.tif", "--prompts", "prompts.csv", "--model", "nothing.pt"]
+    result = CliRunner().invoke(app, [*arguments, "--out", "image.ome.zarr/labels/cells"])
+    assert result.exit_code == 1
+    assert "same frames and size" in " ".join(result.stderr.split()), "said before the model is looked for"
+    assert not Path("image.ome.zarr/labels").exists()
 
 
 def test_demo(tmp_path: Path, checkpoint: Path) -> None:

@@ -14,8 +14,17 @@ import pytest
 import tifffile
 import zarr
 
-from napari_sam2.export import FORMATS, Cancelled, CellInfo, LossWarning, export
+from napari_sam2.export import (
+    FORMATS,
+    Cancelled,
+    CellInfo,
+    LabelInfo,
+    LossWarning,
+    export,
+    open_label_writer,
+)
 from napari_sam2.export.formats import find_format, losses
+from napari_sam2.export.into_image import ImageLabelWriter
 from napari_sam2.export.read_segmentation import open_segmentation
 from napari_sam2.export.sources import as_tracked, from_session
 from napari_sam2.export.tracked import REVIEWS, STATES
@@ -285,6 +294,32 @@ def test_labels_of_another_size_are_not_added(tmp_path: Path) -> None:
     assert not (tmp_path / "image.ome.zarr" / "labels").exists() or not list(
         (tmp_path / "image.ome.zarr" / "labels").iterdir()
     )
+
+
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
+def test_labels_that_come_frame_by_frame_are_added_to_an_image_when_they_are_finished(
+    tmp_path: Path, version: str
+) -> None:
+    image = tmp_path / "image.ome.zarr"
+    make_image(image, version)
+    before, labels = fingerprint(image), example_labels()
+    with open_label_writer(image / "labels" / "cells", LabelInfo(labels.shape)) as writer:
+        writer.write(5, labels[5])
+        assert not any((image / "labels" / name).exists() for name in ("zarr.json", ".zgroup")), "not named before"
+        for frame in range(5):
+            writer.write(frame, labels[frame])
+    after = fingerprint(image)
+    assert {file: after[file] for file in before} == before
+    attributes = dict(zarr.open_group(image / "labels", mode="r").attrs)
+    assert (attributes["ome"] if version == "0.5" else attributes)["labels"] == ["cells"]
+    np.testing.assert_array_equal(zarr.open_group(image / "labels" / "cells", mode="r")["0"][:, 0], labels)
+
+
+def test_a_folder_named_labels_that_is_in_no_image_is_a_folder_like_others(tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    assert find_format(tmp_path / "labels" / "cells").name == "ctc"
+    with pytest.raises(ValueError, match="in no OME-Zarr image"):
+        ImageLabelWriter(tmp_path / "labels" / "cells", LabelInfo((2, 6, 8)))
 
 
 def test_large_frames_have_levels_tiles_and_shards(tmp_path: Path) -> None:

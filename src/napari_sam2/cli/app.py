@@ -113,7 +113,8 @@ def track(
     out: Annotated[
         Path,
         typer.Option(
-            help="NAME.ome.zarr, NAME.tif, or NAME without a dot for a Cell Tracking Challenge folder.",
+            help="NAME.ome.zarr, IMAGE.ome.zarr/labels/NAME, NAME.tif, or NAME without a dot for a Cell Tracking "
+            "Challenge folder.",
             show_default=False,
         ),
     ],

@@ -71,13 +71,13 @@ def run_track(options: TrackOptions) -> None:
 
     What can be wrong with the files is found before the model is loaded.
     """
-    from napari_sam2.export import open_movie
+    from napari_sam2.export import LabelInfo, open_movie
     from napari_sam2.export.replacing import refuse_to_lose, refuse_to_overwrite
     from napari_sam2.export.write import writer_for
     from napari_sam2.tracking.movie import Movie
 
     console = err()
-    writer_for(options.out)
+    writer_class = writer_for(options.out)
     refuse_to_lose(options.out.expanduser(), options.movie.expanduser())
     refuse_to_overwrite(options.out.expanduser(), options.overwrite)
     prompts = read_prompts(options.prompts)
@@ -88,6 +88,7 @@ def run_track(options: TrackOptions) -> None:
             opened.data, axes=opened.axes, channels=options.channels, limits=parse_pair(options.limits, "--limits")
         )
         t, _, y, x = movie.shape
+        writer_class.check(options.out.expanduser(), LabelInfo((t, y, x)))
         check_prompts(prompts, (t, y, x), options.prompts)
         span = parse_span(options.frames, t)
         check_reach(prompts, options.direction, span or (0, t))

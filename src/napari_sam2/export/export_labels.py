@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.export.into_image import image_of, layout_in, register
+from napari_sam2.export.into_image import ImageLabelWriter, image_of
 from napari_sam2.export.jobs import Job, whole_or_nothing
 from napari_sam2.export.replacing import remove_output
 from napari_sam2.export.tracked import RECORD, REVIEWS, STATES, Tracked
@@ -49,17 +49,11 @@ def export_zarr(
 ) -> None:
     """OME-Zarr labels; a path ``IMAGE.ome.zarr/labels/NAME`` adds them to an image, in that image's version."""
     info = label_info(tracked, job)
-    image = image_of(path)
-    layout = None if image is None else layout_in(image, info)
-    source = None if image is None else "../../"
-    writer = ZarrLabelWriter(
-        path,
-        info,
-        overwrite=overwrite,
-        version=version,
-        layout=layout,
-        source=source,
-    )
+    writer: ZarrLabelWriter
+    if image_of(path) is not None:
+        writer = ImageLabelWriter(path, info, overwrite=overwrite)
+    else:
+        writer = ZarrLabelWriter(path, info, overwrite=overwrite, version=version)
     with _discarding(writer):
         for frame in job.frames(tracked.shape[0]):
             writer.write(frame, tracked.frame(frame))
@@ -67,8 +61,6 @@ def export_zarr(
         writer.properties = {cell: _properties(tracked, cell) for cell in ids}
         if tracked.table or tracked.cells:
             writer.add_table(*_table(tracked, sorted({*ids, *tracked.table})))
-    if image is not None:
-        register(image, path.name)
 
 
 def _properties(tracked: Tracked, cell: int) -> dict[str, Any]:

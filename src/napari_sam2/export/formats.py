@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_sam2.export.into_image import image_of
 from napari_sam2.export.tracked import REVIEWS, STATES, Tracked
 
 FACTS = {
@@ -179,7 +180,7 @@ def find_format(path: Path, name: str | None = None) -> Format:
         if name not in FORMATS:
             raise ValueError(f"there is no format {name!r}; known are {', '.join(FORMATS)}")
         return FORMATS[name]
-    if path.parent.name == "labels" and "." not in path.name and path.parent.parent.is_dir():
+    if "." not in path.name and image_of(path) is not None:
         return FORMATS["ome-zarr"]
     found = [(len(suffix), known) for known in FORMATS.values() if (suffix := known.matches(path)) is not None]
     if not found:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 from napari_sam2.export.write import LabelInfo
-from napari_sam2.export.write_zarr import Layout, Level, Version
+from napari_sam2.export.write_zarr import Layout, Level, Version, ZarrLabelWriter
 
 LABELS = "labels"
 
@@ -18,6 +19,43 @@ def image_of(path: Path) -> Path | None:
         return None
     image = path.parent.parent
     return image if any((image / name).is_file() for name in ("zarr.json", ".zgroup")) else None
+
+
+class ImageLabelWriter(ZarrLabelWriter):
+    """Writes labels into an OME-Zarr image, in that image's version, and names them there when they are finished.
+
+    Parameters
+    ----------
+    path
+        ``IMAGE/labels/NAME``.
+    info, overwrite
+        As for `LabelWriter`.
+
+    Raises
+    ------
+    ValueError
+        If the path lies in no OME-Zarr image, or in one of another size than the labels.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], info: LabelInfo, *, overwrite: bool = False) -> None:
+        path = Path(path).expanduser()
+        super().__init__(path, info, overwrite=overwrite, layout=_layout_at(path, info), source="../../")
+
+    @classmethod
+    def check(cls, path: Path, info: LabelInfo) -> None:
+        _layout_at(path, info)
+
+    def finish(self) -> Path:
+        path = super().finish()
+        register(path.parent.parent, path.name)
+        return path
+
+
+def _layout_at(path: Path, info: LabelInfo) -> Layout:
+    image = image_of(path)
+    if image is None:
+        raise ValueError(f"{path} lies in no OME-Zarr image: labels of one are IMAGE.ome.zarr/{LABELS}/NAME")
+    return layout_in(image, info)
 
 
 def layout_in(image: Path, info: LabelInfo) -> Layout:

@@ -26,7 +26,10 @@ UNFINISHED = "unfinished"
 _COMPOUND = (".ome.zarr", ".ome.tif", ".ome.tiff", ".ome.btf")
 _BINCOUNT_LIMIT = 1 << 24
 """Below this id, counting every value is faster than sorting the pixels."""
-KNOWN = "NAME.ome.zarr (OME-Zarr labels), NAME.tif (TIFF), or a NAME without a dot (Cell Tracking Challenge folder)"
+KNOWN = (
+    "NAME.ome.zarr (OME-Zarr labels), IMAGE.ome.zarr/labels/NAME (in an image that is there), NAME.tif (TIFF), or a "
+    "NAME without a dot (Cell Tracking Challenge folder)"
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ class LabelWriter(ABC):
             remove_output(self.unfinished)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._prepare()
+
+    @classmethod
+    def check(cls, path: Path, info: LabelInfo) -> None:
+        """Raise ValueError where labels of this shape cannot be written there, before anything is made."""
+        return None
 
     def write(self, frame: int, labels: npt.NDArray[Any]) -> None:
         """Write the (Y, X) label image of a frame.
@@ -188,8 +196,8 @@ def open_label_writer(path: str | os.PathLike[str], info: LabelInfo, *, overwrit
     Parameters
     ----------
     path : str or path-like
-        ``.ome.zarr`` or ``.zarr``: OME-Zarr 0.5 labels. ``.tif`` or ``.tiff``: TIFF. No suffix: a Cell Tracking
-        Challenge result folder.
+        ``.ome.zarr`` or ``.zarr``: OME-Zarr 0.5 labels. ``IMAGE.ome.zarr/labels/NAME``: labels in an OME-Zarr image
+        that is there. ``.tif`` or ``.tiff``: TIFF. No suffix elsewhere: a Cell Tracking Challenge result folder.
     info : LabelInfo
     overwrite : bool
         Replace what is there. A folder is replaced only if it is of the same kind as what would be written.
@@ -212,8 +220,12 @@ def writer_for(path: str | os.PathLike[str]) -> type[LabelWriter]:
     ValueError
         If the name asks for no known format.
     """
-    path = Path(path)
+    from napari_sam2.export.into_image import ImageLabelWriter, image_of
+
+    path = Path(path).expanduser()
     suffix = split_name(path)[1].lower()
+    if suffix in (".ome.zarr", ".zarr", "") and image_of(path) is not None:
+        return ImageLabelWriter
     if suffix in (".ome.zarr", ".zarr"):
         from napari_sam2.export.write_zarr import ZarrLabelWriter
 
