@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy.typing as npt
 
 from napari_sam2.session import Session, new_session, open_session
 from napari_sam2.session.encode import said_to_json
+from napari_sam2.session.script import make_script
 from napari_sam2.session.shapes import shapes
 from napari_sam2.session.table import SHAPE
 from napari_sam2.tracking.plan import Segment
@@ -107,6 +110,16 @@ def make(path: Path, frames: int = FRAMES, height: int = HEIGHT, width: int = WI
 
 def again(path: Path, frames: int = FRAMES, height: int = HEIGHT, width: int = WIDTH, **options: Any) -> Session:
     return open_session(path, movie(frames, height, width), make_engine=DiscEngine, **options)
+
+
+def replayed(session: Session, path: Path) -> Session:
+    """Do again, in a new session, what the script of a session does."""
+    text, masks = make_script(session, "masks.npz")
+    told = textwrap.dedent(text.split("with session:\n", 1)[1])
+    arrays = np.load(io.BytesIO(masks), allow_pickle=False) if masks else {}
+    other = make(path)
+    exec(told, {"session": other, "masks": arrays})
+    return other
 
 
 def disc(y: float, x: float, radius: float = 3.0, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> npt.NDArray[np.bool_]:

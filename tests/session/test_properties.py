@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stub import FRAMES, HEIGHT, WIDTH, again, disc, make, measured, state
+from stub import FRAMES, HEIGHT, WIDTH, again, disc, make, measured, replayed, state
 
 from napari_sam2.session import Refused, Session
 
@@ -170,3 +171,22 @@ def test_undo_redo_save_and_open_are_exact(actions: list[tuple[Any, ...]], idle:
             while s.can_undo:
                 s.undo()
             assert state(s) == empty
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(ACTIONS, min_size=8, max_size=14))
+def test_the_script_does_the_same(actions: list[tuple[Any, ...]]) -> None:
+    """Whatever was done and not undone, a script that does it again makes the same labels and cells."""
+    start = [("click", 9, 0, (10, 12)), ("click", 9, 0, (28, 12)), ("click", 9, 6, (18, 30)), ("track", "all", 99)]
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder, make(Path(folder) / "one.sam2cells") as s:
+        for action in [*start, *actions]:
+            with contextlib.suppress(Refused, ValueError):
+                act(s, action)
+        with replayed(s, Path(folder) / "again.sam2cells") as other:
+            assert {c: told(s, c) for c in s.cells} == {c: told(other, c) for c in other.cells}
+            np.testing.assert_array_equal(s.labels[:], other.labels[:])
+
+
+def told(session: Session, cell: int) -> dict[str, Any]:
+    """What is known of a cell, but for its place in the table."""
+    return {**session.document.cells[cell].to_json(), "row": 0}

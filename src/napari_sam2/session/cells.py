@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+LARGEST = 2**31 - 1
+"""Largest number that a label image (int32) can hold."""
+
 
 @dataclass(frozen=True)
 class Cell:

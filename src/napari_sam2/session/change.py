@@ -10,16 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.session import runs as label_runs
-from napari_sam2.session.cells import Cell
+from napari_sam2.session.cells import LARGEST, Cell
 from napari_sam2.session.deltas import LABELS, ROWS
 from napari_sam2.session.document import Document, Maps, now
 from napari_sam2.session.encode import Said, said_to_json
 from napari_sam2.session.errors import Refused
 from napari_sam2.session.events import Changed
 from napari_sam2.session.table import Rows, pack_change
-
-LARGEST = int(np.iinfo(np.int32).max)
-"""Largest number that a label image can hold."""
 
 
 class Change:
@@ -160,6 +157,8 @@ class Change:
         self.document.journal.append({**line, "open": True} if self.opened else line)
         self.document.labels.recorded(self.entry, list(staged))
         self.document.record(self.entry, step)
+        if self.opened:
+            self.document.open_entry, self.document.open_frames = self.entry, 0
         self.staged = list(staged)
         span = (min(self._span), max(self._span)) if self._span else (0, 0)
         self.event = Changed(self.verb, frozenset(self._touched), *span, labels=self._pixels)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_sam2.session.cells import Cell
+from napari_sam2.session.cells import LARGEST, Cell
 from napari_sam2.session.deltas import Deltas
 from napari_sam2.session.encode import Said, said_from_json
 from napari_sam2.session.errors import ReadOnlySession, Refused
@@ -82,8 +83,9 @@ class Document:
         return int(frame)
 
     def new_id(self) -> int:
-        """A number that no cell of this session has ever had."""
-        return max(self.used, default=0) + 1
+        """A number that no cell of this session has ever had: the next one, or a gap where there is none."""
+        number = max(self.used, default=0) + 1
+        return number if number <= LARGEST else next(n for n in count(1) if n not in self.used)
 
     def prompts_of(self, cell: int) -> dict[int, Said]:
         """What was said about a cell, by frame."""

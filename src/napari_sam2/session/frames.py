@@ -11,6 +11,7 @@ from napari_sam2.session import runs as label_runs
 from napari_sam2.session.actions.common import beside
 from napari_sam2.session.deltas import LABELS, ROWS
 from napari_sam2.session.events import Changed
+from napari_sam2.session.locking import uninterrupted
 from napari_sam2.session.shapes import shapes
 from napari_sam2.session.stale import gave_way
 from napari_sam2.session.table import REVIEWS, STATES, Rows, pack_change, put_shapes
@@ -44,6 +45,13 @@ def write_frame(
     made
         What the pixels of each cell come from, (T,).
     """
+    with uninterrupted():
+        _write_frame(session, entry, result, written, made)
+
+
+def _write_frame(
+    session: Session, entry: int, result: FrameResult, written: list[int], made: dict[int, npt.NDArray[np.uint64]]
+) -> None:
     document, frame, image = session.document, result.frame, result.labels
     with document.lock:
         runs = label_runs.difference(document.labels.look(frame), image)

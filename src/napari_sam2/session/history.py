@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.session.change import Change
 from napari_sam2.session.document import JOINED_BACK, Document, now
 from napari_sam2.session.errors import Refused
 from napari_sam2.session.events import Changed, Signal
+from napari_sam2.session.locking import uninterrupted
 
 if TYPE_CHECKING:
     from napari_sam2.session.engine import Engine
@@ -37,18 +38,20 @@ class History:
     @contextmanager
     def change(self, verb: str, args: Mapping[str, Any], opened: bool = False) -> Iterator[Change]:
         """Make one entry of the log; what actions are built with."""
-        with self.document.lock:
-            change = Change(self.document, verb, args, self._step, opened)
-            with change:
-                yield change
-            if self._in_step and self._step is None:
-                self._step = change.entry
-            assert change.event is not None
-            if any(key in ENGINE_SETTINGS for key in change.settings) and not opened:
-                self._engine = None
-        for frame in change.staged:
-            self.document.writer.submit(frame)
-        self.emit(change.event)
+        with ExitStack() as held:
+            with self.document.lock:
+                change = Change(self.document, verb, args, self._step, opened)
+                with change:
+                    yield change
+                    held.enter_context(uninterrupted())  # once it is written down, everyone hears of it
+                if self._in_step and self._step is None:
+                    self._step = change.entry
+                assert change.event is not None
+                if any(key in ENGINE_SETTINGS for key in change.settings) and not opened:
+                    self._engine = None
+            for frame in change.staged:
+                self.document.writer.submit(frame)
+            self.emit(change.event)
         if not opened:
             self.after_entry()
 
@@ -124,15 +127,26 @@ class History:
         Raises
         ------
         Refused
-            If there is none, or tracking is running.
+            If there is none, tracking is running, or a step is not complete.
         """
-        return self._turn(forward=False)
+        return self._turn_whole(forward=False)
 
     def redo(self) -> str:
         """Do again the last step that was undone; returns its name."""
-        return self._turn(forward=True)
+        return self._turn_whole(forward=True)
+
+    def _turn_whole(self, forward: bool) -> str:
+        if self._in_step:
+            raise Refused("a step cannot be taken back before it is complete: leave its block first")
+        return self._turn(forward)
 
     def _turn(self, forward: bool, drop: bool = False) -> str:
+        with uninterrupted():
+            name = self._turn_in_full(forward, drop)
+        self.after_entry()
+        return name
+
+    def _turn_in_full(self, forward: bool, drop: bool) -> str:
         document = self.document
         with document.lock:  # from here on: a run that begins between asking and doing would be undone while it writes
             document.check_writable()
@@ -151,7 +165,6 @@ class History:
                 self._engine = None
         for event in events:
             self.emit(event)
-        self.after_entry()
         return str(lines[0 if forward else -1]["verb"])
 
     def emit(self, event: Changed) -> None:

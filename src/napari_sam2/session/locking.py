@@ -1,45 +1,48 @@
-"""A lock that knows whether the thread that asks holds it."""
+"""Locks, and what holds Ctrl-C back: what a session has written down and what it knows must not part."""
 
 from __future__ import annotations
 
+import signal
 import threading
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_RLock: Any = type(threading.RLock())
 
 
-class OwnedLock:
+class OwnedLock(_RLock):
     """A lock that a thread can take again while it holds it; ``mine`` says whether it does.
 
-    Waiting for another thread that needs this lock is only possible for one who does not hold it.
+    Waiting for another thread that needs this lock is only possible for one who does not hold it. Taking it and letting
+    go of it are single steps, so that Ctrl-C cannot come between them and what follows in a ``with`` block.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._owner: int | None = None
-        self._depth = 0
 
     @property
     def mine(self) -> bool:
         """Whether the calling thread holds it."""
-        return self._owner == threading.get_ident()
+        return bool(self._is_owned())
 
-    def acquire(self) -> None:
-        """Take it, waiting for it as long as it takes."""
-        self._lock.acquire()
-        self._owner = threading.get_ident()
-        self._depth += 1
 
-    def release(self) -> None:
-        """Let go of it."""
-        self._depth -= 1
-        if not self._depth:
-            self._owner = None
-        self._lock.release()
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Finish a block before Ctrl-C is obeyed, which only ever interrupts the main thread.
 
-    def __enter__(self) -> OwnedLock:
-        self.acquire()
-        return self
+    For what is done to memory and disk together: one without the other would be a session that contradicts itself.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    late: list[tuple[int, Any]] = []
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
+    def note(number: int, frame: Any) -> None:
+        late.append((number, frame))
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if late:
+            handler(*late[-1])

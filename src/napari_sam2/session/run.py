@@ -14,6 +14,7 @@ from napari_sam2.session.change import Change
 from napari_sam2.session.document import now
 from napari_sam2.session.errors import Refused
 from napari_sam2.session.frames import write_frame
+from napari_sam2.session.locking import uninterrupted
 from napari_sam2.session.stale import Anchor, BoolFrames
 from napari_sam2.session.table import GIVEN
 from napari_sam2.tracking.done import Before
@@ -130,6 +131,7 @@ def track(
     document = session.document
     document.check_writable()
     cells = None if cells is None else sorted({int(c) for c in cells})
+    frames = None if frames is None else (int(frames[0]), int(frames[1]))
     args = {"cells": cells, "frames": list(frames) if frames else None, "direction": direction, "what": what}
     with document.lock:
         if not find_work(session, cells, frames, direction, what).segments:
@@ -138,20 +140,19 @@ def track(
     with document.lock:
         session.fill_prompts()
     _measure_cells(engine)  # may take a while: before anyone is kept waiting by the log's lock
-    with document.lock:
-        with session.joined() if join else nullcontext(), session.change("track", args, opened=True) as change:
-            session.fill_prompts()
-            note_engine(session, change)
-            work = find_work(session, cells, frames, direction, what)
-            # cells and levels are in the log by now; what the network says comes frame by frame
-        entry = document.open_entry = change.entry
-        document.open_frames = 0
-        levels = {cell: session.stale_index.anchors(cell) for cell in work.wanted}
-        made = digests(session, work.segments, levels)
-        before = _before(session, work)
-    stopped = True
+    entry, stopped = None, True
     try:
-        span = (0, document.frames) if frames is None else (int(frames[0]), int(frames[1]))
+        with document.lock:
+            with session.joined() if join else nullcontext(), session.change("track", args, opened=True) as change:
+                entry = change.entry
+                session.fill_prompts()
+                note_engine(session, change)
+                work = find_work(session, cells, frames, direction, what)
+            # cells and levels are in the log by now; what the network says comes frame by frame
+            levels = {cell: session.stale_index.anchors(cell) for cell in work.wanted}
+            made = digests(session, work.segments, levels)
+            before = _before(session, work)
+        span = (0, document.frames) if frames is None else frames
         if work.segments:
             for result in engine.run(work.segments, span, session.locked_on, _held(work), before):
                 written = [c for c in result.scores if c in work.wanted and work.wanted[c][result.frame]]
@@ -171,7 +172,8 @@ def track(
         else:
             stopped = False
     finally:
-        end_run(session, entry, stopped)
+        if entry is not None:
+            end_run(session, entry, stopped)
         document.writer.flush()
 
 
@@ -188,7 +190,7 @@ def end_run(session: Session, entry: int | None = None, stopped: bool = True) ->
         Whether it stopped before its end.
     """
     document = session.document
-    with document.lock:
+    with uninterrupted(), document.lock:
         if document.open_entry is None or (entry is not None and document.open_entry != entry):
             return
         line = {"time": now(), "end": document.open_entry, "frames": document.open_frames, "stopped": stopped}

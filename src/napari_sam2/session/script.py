@@ -70,7 +70,9 @@ def _plain(value: Any) -> str:
 
 def _with_mask(key: str) -> Callable[[int, Args, _Masks], str]:
     def write(entry: int, args: Args, masks: _Masks) -> str:
-        rest = {k: repr(v) for k, v in args.items() if k not in ("verb", "cell", "frame", key)}
+        # older sessions note of an eraser, too, whether it paints over others
+        unknown = {"verb", "cell", "frame", key} | ({"over"} if args["verb"] == "erase" else set())
+        rest = {k: repr(v) for k, v in args.items() if k not in unknown}
         return _call(args["verb"], args["cell"], args["frame"], masks.add(entry, args[key]), **rest)
 
     return write
@@ -142,8 +144,7 @@ def make_script(session: Session, masks_name: str) -> tuple[str, bytes | None]:
         line = document.journal[entry]
         args = {"verb": line["verb"], **line["args"]}
         if line["verb"] == "track" and entry in ends and ends[entry]["stopped"]:
-            if not ends[entry]["frames"]:
-                continue
+            # without a frame, too: it may have measured how large cells are
             args["stop_after"] = ends[entry]["frames"]
         lines.append("    " + WRITERS[line["verb"]](entry, args, masks))
     head = _head(session, masks_name if masks.arrays else None)

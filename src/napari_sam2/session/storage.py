@@ -88,7 +88,7 @@ def append(path: Path, data: bytes, *, sync: bool = False) -> int:
                 write_all(descriptor, data)
                 if sync:
                     os.fsync(descriptor)
-            except OSError:
+            except BaseException:  # Ctrl-C, too
                 os.ftruncate(descriptor, size)
                 raise
         finally:

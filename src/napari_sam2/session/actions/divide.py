@@ -66,6 +66,7 @@ def divide(
     """
     document = session.document
     document.check_frame(frame)
+    daughters = [d.tolist() if isinstance(d, np.ndarray) and d.ndim == 1 else d for d in daughters]
     if len(daughters) < 2 or frame < 1:
         raise Refused("a division has two daughters or more, and a frame before it")
     there = [int(d) for d in daughters if isinstance(d, int | np.integer)]
@@ -73,6 +74,14 @@ def divide(
         raise Refused("a cell cannot be its own daughter, or a daughter twice")
     for cell in [*there, *([] if mother is None else [mother])]:
         document.cell(cell)
+    for cell in there:
+        if document.cells[cell].life(document.frames)[1] <= frame:
+            raise Refused(
+                f"cell {cell} ends before frame {document.cells[cell].end}: it cannot be born on frame {frame}"
+            )
+    for daughter in daughters:
+        if isinstance(daughter, np.ndarray):
+            PromptBook(document.frames, document.frame_shape).add_mask(1, frame, daughter)
     if mother is None and len(there) != len(daughters):
         raise Refused("say which cell divides")
     if mother is not None:

@@ -68,7 +68,8 @@ def connect(session: Session, cell: int, other: int, force: bool) -> None:
     with session.change("connect", {"cell": cell, "other": other, "force": force}) as change:
         end = document.cells[other].end
         _join(session, change, cell, other)
-        change.cell(cell, replace(document.cells[cell], end=end))
+        if born > mine[-1]:
+            change.cell(cell, replace(document.cells[cell], end=end))
         anchor_here(change, cell, born, "connect")
         session.stale_index.accept(change, cell, keep)
 

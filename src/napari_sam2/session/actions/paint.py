@@ -57,7 +57,9 @@ def paint(
     if not new.any():
         raise Refused(f"nothing would be left of cell {number} on frame {frame}: delete it there instead")
     args: dict[str, Any] = {"cell": number, "frame": frame, "stroke": mask_to_json(MaskCrop.of(touched))}
-    with session.change("erase" if erase else "paint", {**args, "over": over or None, "force": force}) as change:
+    with session.change(
+        "erase" if erase else "paint", {**args, "over": None if erase or over else False, "force": force}
+    ) as change:
         if number not in document.cells:
             change.new_cell(number)
         refuse_locked(document, [number], frame, frame + 1, force)

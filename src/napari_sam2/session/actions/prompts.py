@@ -30,7 +30,8 @@ def add_clicks(
     force: bool,
 ) -> int:
     """Add clicks as one round; on a tracked frame they correct the mask that is there."""
-    clicks = [(float(p[0]), float(p[1]), bool(fg)) for p, fg in zip(yx, foreground, strict=True)]
+    places = [_numbers(p, (2,), "a click is a place (y, x) on the frame") for p in yx]
+    clicks = [(y, x, bool(fg)) for (y, x), fg in zip(places, foreground, strict=True)]
     args = {"frame": frame, "yx": [[y, x] for y, x, _ in clicks], "foreground": [fg for _, _, fg in clicks]}
 
     def add(book: PromptBook, number: int, base: MaskCrop | None) -> None:
@@ -41,7 +42,8 @@ def add_clicks(
 
 def add_box(session: Session, cell: int | None, frame: int, box: Sequence[Sequence[float]], force: bool) -> int:
     """Add a box, by two opposite corners."""
-    corners: Box = ((float(box[0][0]), float(box[0][1])), (float(box[1][0]), float(box[1][1])))
+    (top, left), (bottom, right) = _numbers(box, (2, 2), "a box is two corners, each (y, x) on the frame")
+    corners: Box = ((top, left), (bottom, right))
     args = {"frame": frame, "box": [list(corners[0]), list(corners[1])]}
 
     def add(book: PromptBook, number: int, base: MaskCrop | None) -> None:

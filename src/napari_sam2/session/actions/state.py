@@ -97,4 +97,6 @@ def _range(session: Session, frames: Frames) -> tuple[int, int]:
 
 
 def _as_json(frames: Frames) -> int | list[int] | None:
-    return frames if frames is None or isinstance(frames, int) else [int(t) for t in np.atleast_1d(frames)]
+    if frames is None or isinstance(frames, int | np.integer):
+        return None if frames is None else int(frames)
+    return [int(t) for t in frames]
