@@ -11,8 +11,8 @@ from napari_sam2.training.bank import MovieBank
 from napari_sam2.training.clip import Clip
 from napari_sam2.training.dense import dense_targets
 from napari_sam2.training.motion import animate, fill_background
-from napari_sam2.training.pack import clean_steps, pack_directory, read_pack, write_pack
-from napari_sam2.training.sources import MixedSource, PackSource
+from napari_sam2.training.pack import PackWriter, clean_steps, pack_directory, read_pack, write_pack
+from napari_sam2.training.sources import MixedSource, PackSource, to_and_fro
 
 from .helpers import DiscSource, disc_pack, discs
 
@@ -127,6 +127,39 @@ def test_a_pack_survives_the_disk_and_packs_to_the_same_bytes(tmp_path: Path) ->
     for record in pack.records:
         assert np.array_equal(again.image(record), pack.image(record))
         assert np.array_equal(again.label(record), pack.label(record))
+
+
+def test_cells_of_a_movie_are_as_large_as_those_of_its_frames() -> None:
+    image, labels = discs(3, side=300, radius=26, cells=6)  # larger than a pack keeps
+    writer = PackWriter()
+    for name, frames in (("still", 1), ("movie", 5)):
+        writer.add(name, "fluo", np.stack([image] * frames), np.stack([labels] * frames), False)
+    still, movie = writer.pack().records
+    assert movie.diameter == still.diameter == pytest.approx(44)
+    assert movie.shape[1:] == still.shape[1:] and still.shape[1] < 300
+
+
+def test_a_label_that_a_pack_cannot_keep_is_refused() -> None:
+    labels = np.full((1, 20, 20), 65_537)
+    with pytest.raises(ValueError, match="a label of 65537"):
+        PackWriter().add("wide", "fluo", labels.astype(np.uint8), labels, False)
+
+
+@pytest.mark.parametrize(("total", "length"), [(2, 5), (3, 5), (4, 8)])
+def test_a_short_movie_is_played_to_and_fro(total: int, length: int) -> None:
+    for seed in range(8):
+        frames = to_and_fro(total, length, np.random.default_rng(seed))
+        assert len(frames) == length and set(frames) == set(range(total))
+        assert (np.abs(np.diff(frames)) == 1).all()
+    writer = PackWriter()
+    _, labels = discs(99)
+    shown = [np.where(labels > 0, 90 + 30 * t, 20).astype(np.uint8) for t in range(total)]  # brighter and brighter
+    tracks = [labels] * (total - 1) + [np.where(labels == 1, 0, labels)]  # cell 1 is gone from the last frame
+    writer.add("short", "own", np.stack(shown), np.stack(tracks), False)
+    for seed in range(4):
+        clip = PackSource(writer.pack(), ["own"], movies=True).sample(np.random.default_rng(seed), 128, length)
+        assert clip.frames.shape == clip.labels.shape == (length, 128, 128)
+        assert clip.labels.max() > 0 and not (clip.labels == 1).any()  # all frames count, so 1 is never trusted
 
 
 def test_unclean_tracks_are_found() -> None:

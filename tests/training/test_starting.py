@@ -75,3 +75,19 @@ def test_weights_without_heads_start_a_run_and_those_of_another_network_do_not(t
     few = dict(list(bare.items())[3:])
     with pytest.raises(ValueError, match="another network"):
         Trainer(SETTINGS, RunOptions(tmp_path / "other", threads=1), TINY, few)
+
+
+def test_a_run_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    state = run(tmp_path / "a", 1)
+    renamed = (tmp_path / "a" / NAME).rename(tmp_path / "best.pt")
+    _, weights = starting_weights([str(renamed)])
+    assert weights.keys() == state.keys()  # with its heads
+    torch.manual_seed(2)
+    bare = Sam2(TINY).state_dict()
+    torch.save({"model": bare, "config": TINY.to_dict()}, tmp_path / NAME)  # another program's, by the same name
+    _, weights = starting_weights([str(tmp_path / NAME)])
+    assert weights.keys() == {NETWORK + name for name in bare}
+    assert torch.equal(weights[f"{NETWORK}no_mem_embed"], bare["no_mem_embed"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        starting_weights([str(tmp_path / "empty")])

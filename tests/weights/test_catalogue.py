@@ -44,6 +44,20 @@ def test_state_follows_the_cache_folder(tmp_path: Path) -> None:
     assert find_model("sam2.1-tiny", tmp_path).state == "downloaded"
 
 
+def test_a_cache_folder_that_cannot_be_looked_into_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_file = Path.is_file
+
+    def refuse(path: Path) -> bool:
+        if path.parent == tmp_path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert [info.state for info in list_models(tmp_path)] == ["bundled"] + ["not downloaded"] * 8
+
+
 @pytest.mark.parametrize(
     "name", ["sam2.1-base-plus", "SAM2.1-Base-Plus", "sam2.1_hiera_base_plus", "sam2.1_hiera_base_plus.pt"]
 )

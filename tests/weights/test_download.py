@@ -62,6 +62,34 @@ def test_a_file_that_is_here_is_not_fetched_again(server, tmp_path: Path) -> Non
     assert server.requests == [None]
 
 
+def test_a_file_that_is_here_is_used_from_a_cache_that_cannot_be_written(
+    server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = server.info(tmp_path)
+    info.path.write_bytes(server.body)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("filelock.FileLock", refuse)
+    log = Log()
+    assert fetch(info, log, HASTY) == info.path
+    assert log.stages == ["verifying", "done"] and server.requests == []
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+    info.path.write_bytes(server.body[:-1] + b"x")  # damaged: now it must be written
+    with pytest.raises(DownloadError, match="Permission denied"):
+        fetch(info, None, HASTY)
+
+
+def test_a_folder_that_cannot_be_looked_into(server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(DownloadError, match="Permission denied(.|\n)*save it as"):
+        fetch(server.info(tmp_path), None, HASTY)
+
+
 def test_a_damaged_file_that_is_here_is_fetched_again(server, tmp_path: Path) -> None:
     info = server.info(tmp_path)
     (tmp_path / "model.pt").write_bytes(server.body[:-1] + b"x")

@@ -128,6 +128,17 @@ def test_a_configuration_in_a_torch_file(tmp_path: Path, mini_config: Sam2Config
     assert load_model(tmp_path / "mini.pt", "cpu").config == mini_config
 
 
+def test_a_training_run_gives_its_averaged_weights(tmp_path: Path, mini_config: Sam2Config, mini_state: State) -> None:
+    state = {f"model.{name}": tensor for name, tensor in mini_state.items()} | {"head.weight": torch.zeros(3)}
+    averaged = {name: tensor + 1 for name, tensor in state.items()}
+    saved = {"model": state, "average": averaged, "optimizer": {"state": {}}, "config": mini_config.to_dict()}
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    model = load_model(tmp_path / "checkpoint.pt", "cpu")
+    assert torch.equal(model.no_mem_embed, mini_state["no_mem_embed"] + 1)
+    torch.save(saved | {"average": {"loss": torch.ones(1)}}, tmp_path / "checkpoint.pt")  # of something else
+    assert torch.equal(load_model(tmp_path / "checkpoint.pt", "cpu").no_mem_embed, mini_state["no_mem_embed"])
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

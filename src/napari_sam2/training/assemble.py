@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from napari_sam2.training.bank import MovieBank
+from napari_sam2.training.bank import MOVIE_LENGTH, MovieBank
+from napari_sam2.training.batches import TOKEN
 from napari_sam2.training.clip import ClipSource
 from napari_sam2.training.pack import Pack
 from napari_sam2.training.settings import REAL_MOVIES, REAL_STILLS, TrainSettings
@@ -10,7 +11,31 @@ from napari_sam2.training.sources import MixedSource, PackSource
 from napari_sam2.training.synthetic import SyntheticSource
 from napari_sam2.training.validation import Validation, ValidationSize
 
+SIDES = 32  # model px; the side of a field is a multiple of it
 VALIDATION_BANK_SEED = 99_991  # never the seed of a training bank
+
+
+def check_plan(settings: TrainSettings) -> None:
+    """Refuse sizes and lengths of clips that no step could work on, before a run begins that would end at its first.
+
+    Raises
+    ------
+    ValueError
+    """
+    plan = settings.plan
+    least = plan.window * TOKEN
+    if plan.size < least or plan.size % SIDES:
+        raise ValueError(f"--size {plan.size}: expected a multiple of {SIDES}, at least {least} (the window of a cell)")
+    fewest, most = plan.frames
+    if not 2 <= fewest <= most:
+        raise ValueError(
+            f"--frames {fewest} {most}: expected the fewest and the most frames of a clip, at least 2, the fewest first"
+        )
+    if settings.synthetic > 0 and most > MOVIE_LENGTH:
+        raise ValueError(
+            f"--frames {fewest} {most}: synthetic movies have {MOVIE_LENGTH} frames: ask for {MOVIE_LENGTH} at most, "
+            "or leave them out (--synthetic 0)"
+        )
 
 
 def training_sources(
@@ -21,8 +46,9 @@ def training_sources(
     Raises
     ------
     ValueError
-        If nothing is left to draw from.
+        If nothing is left to draw from, or clips shall be longer than they can be (`check_plan`).
     """
+    check_plan(settings)
     still_parts: list[tuple[ClipSource, float]] = []
     clip_parts: list[tuple[ClipSource, float]] = []
     if pack is not None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 SMOOTHING = 0.97
+HEAD = ("step", "name", "value")
 
 
 def append_row(path: Path, row: dict[str, float]) -> None:
     """Append a row of named numbers as ``step,name,value`` lines; names may change during a run."""
-    new = not path.exists()
+    new = not path.exists() or path.stat().st_size == 0
     with path.open("a", newline="") as file:
         writer = csv.writer(file)
         if new:
-            writer.writerow(("step", "name", "value"))
+            writer.writerow(HEAD)
         step = int(row["step"])
         for name, value in row.items():
             if name != "step":
@@ -24,21 +26,24 @@ def append_row(path: Path, row: dict[str, float]) -> None:
 def read_log(path: Path, until: int | None = None) -> dict[str, list[tuple[int, float]]]:
     """Read such a log: points (step, value) by name, steps before `until`."""
     out: dict[str, list[tuple[int, float]]] = {}
-    with path.open(newline="") as file:
-        for step, name, value in list(csv.reader(file))[1:]:
-            if until is None or int(step) < until:
-                out.setdefault(name, []).append((int(step), float(value)))
+    for step, name, value in _rows(path):
+        if until is None or step < until:
+            out.setdefault(name, []).append((step, float(value)))
     return out
 
 
 def trim_log(path: Path, until: int) -> None:
-    """Drop rows of steps after `until`, which a resumed run will do again."""
+    """Drop rows of steps after `until`, which a resumed run will do again; the log is replaced whole or not at all."""
     if not path.exists():
         return
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([rows[0], *(r for r in rows[1:] if int(r[0]) <= until)])
+    rows = [row for row in _rows(path) if row[0] <= until]
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", newline="") as file:
+            csv.writer(file).writerows([HEAD, *rows])
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def draw_curves(path: Path, picture: Path) -> None:
@@ -67,6 +72,18 @@ def draw_curves(path: Path, picture: Path) -> None:
         if axes.has_data():
             axes.legend()
     figure.savefig(picture, dpi=110)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Rows that are whole: a full disk or a lost machine may have left half of one, or nothing at all."""
+    with path.open(newline="", errors="replace") as file:
+        for row in csv.reader(file):
+            try:
+                step, name, value = row
+                float(value)
+                yield int(step), name, value
+            except ValueError:
+                continue
 
 
 def _smooth(values: list[float]) -> list[float]:

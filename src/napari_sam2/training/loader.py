@@ -6,7 +6,7 @@ A batch is a pure function of (seed, step), so that a run can be resumed exactly
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -63,11 +63,25 @@ def reversed_clip(clip: Clip) -> Clip:
     return replace(clip, frames=clip.frames[::-1].copy(), labels=clip.labels[::-1].copy(), parents={})
 
 
-def load_batches(data: BatchData, start: int, stop: int, workers: int, prefetch: int = 4) -> Iterator[Batch]:
-    """Yield the batches of steps `start`..`stop` - 1 in order, made by worker processes (0: in this one)."""
+def load_batches(
+    data: BatchData, start: int, stop: int, workers: int, prefetch: int = 4
+) -> Generator[Batch, None, None]:
+    """Yield the batches of steps `start`..`stop` - 1 in order, made by worker processes (0: in this one).
+
+    The workers end with the generator, whether it is used up, closed, or broken off by an error.
+    """
     extra: dict[str, Any] = {"prefetch_factor": prefetch, "worker_init_fn": _start_worker} if workers else {}
     loader: DataLoader = DataLoader(data, batch_size=None, sampler=range(start, stop), num_workers=workers, **extra)
-    return iter(loader)
+    batches = iter(loader)
+    try:
+        yield from batches
+    finally:
+        # An error keeps the iterator alive in its traceback, and with it the workers, which do not heed the SIGTERM by
+        # which multiprocessing ends its children: the process would wait for them for ever. torch has no public way.
+        getattr(batches, "_shutdown_workers", lambda: None)()
+        for worker in getattr(batches, "_workers", ()):
+            if worker.is_alive():  # still at a batch, which nobody wants
+                worker.kill()
 
 
 def _start_worker(number: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from dataclasses import dataclass, replace
@@ -17,14 +16,14 @@ from napari_sam2.network.config import CONFIGS, Sam2Config
 from napari_sam2.network.model import Sam2
 from napari_sam2.tracking.allocator import keep_freed_memory
 from napari_sam2.training.batch import Batch
-from napari_sam2.training.checkpoint import NAME, load_checkpoint, save_checkpoint
+from napari_sam2.training.checkpoint import NAME, NotSavedError, check_data, load_checkpoint, save_checkpoint
 from napari_sam2.training.clip import ClipSource
-from napari_sam2.training.curves import append_row, draw_curves, trim_log
 from napari_sam2.training.forward import Trainee
 from napari_sam2.training.loader import BatchData, load_batches
+from napari_sam2.training.runlog import RunLog, line_of, tell
 from napari_sam2.training.schedule import AveragedWeights, learning_rate_factor
 from napari_sam2.training.settings import TrainSettings
-from napari_sam2.training.starting import NETWORK
+from napari_sam2.training.starting import take_weights
 from napari_sam2.training.step import StepOutput
 from napari_sam2.training.updates import Updates
 from napari_sam2.training.validation import Validation
@@ -62,7 +61,9 @@ class RunOptions:
     command : str
         Recorded in the checkpoint.
     data_hash : str
-        Recorded in the checkpoint.
+        Of all data; recorded in the checkpoint.
+    pack_hash : str, optional
+        Of the pack alone, where that is not all (`check_data`).
     """
 
     out: Path
@@ -78,6 +79,7 @@ class RunOptions:
     compile: bool = False
     command: str = ""
     data_hash: str = ""
+    pack_hash: str | None = None
 
 
 class Trainer:
@@ -113,16 +115,14 @@ class Trainer:
             settings = TrainSettings.from_dict(saved["settings"]) if saved else TrainSettings()
         self.settings = settings
         self.config = Sam2Config.from_dict(saved["config"]) if saved else (config or CONFIGS[settings.config])
-        if saved and options.data_hash != saved["data_hash"]:
-            raise ValueError(
-                f"the run in {options.out} was begun on other data ({saved['data_hash'][:12]}, not "
-                f"{options.data_hash[:12]}): give the same --pack, or begin a new run with --start-from {options.out}"
-            )
+        self._pack_hash = options.data_hash if options.pack_hash is None else options.pack_hash
+        if saved:
+            check_data(saved, options.out, options.data_hash, self._pack_hash)
         torch.manual_seed(self.settings.seed)
         model = Sam2(self.config)
         self.trainee = Trainee(model, self.settings.plan.window).to(self.device)
         if weights is not None and saved is None:
-            _start(self.trainee, weights)
+            take_weights(self.trainee, weights)
         _channels_last(self.trainee)
         self.updates = Updates(self.trainee, self.settings)
         self.step = 0
@@ -143,20 +143,27 @@ class Trainer:
         if options.compile:
             self.trainee.model.image_encoder.compile()  # in place: names of parameters stay
         self._stop = False
+        self._log = RunLog(options.out)
+        self._saved_step = self.step if saved else None
 
     def run(self, stills: ClipSource, clips: ClipSource, validation: Validation | None = None) -> None:
         """Train until the time limit, the step limit, the end of the decay, or a signal; then write a checkpoint.
+
+        A checkpoint that cannot be written on the way is told, and tried again after the next interval.
 
         Parameters
         ----------
         stills, clips : ClipSource
         validation : Validation, optional
+
+        Raises
+        ------
+        NotSavedError
+            If the last checkpoint cannot be written.
         """
         out = self.options.out
         out.mkdir(parents=True, exist_ok=True)
-        log = out / "log.csv"
-        trim_log(log, self.step)
-        (out / "settings.json").write_text(json.dumps(self.settings.to_dict(), indent=1, sort_keys=True) + "\n")
+        self._log.begin(self.settings.to_dict(), self.step)
         previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
         data = BatchData(stills, clips, self.settings.plan, self.settings.seed, self.settings.ramp)
         last = self._last_step()
@@ -164,8 +171,9 @@ class Trainer:
         before, saved_at = self.seconds, started
         sums: dict[str, float] = {}
         count, mark = 0, started
+        batches = load_batches(data, self.step, last, self.options.workers)
         try:
-            for batch in load_batches(data, self.step, last, self.options.workers):
+            for batch in batches:
                 terms = self.train_step(batch)
                 self.seconds = before + time.monotonic() - started
                 if terms is not None:
@@ -178,26 +186,26 @@ class Trainer:
                 if self.step % LOG_EVERY == 0:
                     row = {k: v / sums[f"n/{k}"] for k, v in sums.items() if not k.startswith("n/")}
                     row |= {"step": self.step, "seconds_per_step": (now - mark) / count, "minutes": self.seconds / 60}
-                    append_row(log, row)
-                    print(_line(row), flush=True)
+                    self._log.add(row)
+                    tell(line_of(row))
                     sums, count, mark = {}, 0, now
                 if validation is not None and self.step % self.options.validate_every == 0:
-                    self.validate(validation, log)
+                    self.validate(validation)
                     mark = time.monotonic()
                 if whole and now - saved_at > self.options.checkpoint_every * 60:
-                    self.save()
-                    draw_curves(log, out / "curves.png")
+                    self._save_or_tell()
+                    self._log.draw()
                     saved_at = time.monotonic()
                 limit = self.options.time_limit * 60
                 if whole and (self._stop or (limit and now - started > limit)):
                     break
         finally:
+            batches.close()  # and its workers end, whatever happened
             for number, handler in previous.items():
                 signal.signal(number, handler)
+        self._log.draw()
         self.save()
-        if log.exists():
-            draw_curves(log, out / "curves.png")
-        print(f"stopped after step {self.step}; checkpoint in {out}", flush=True)
+        tell(f"stopped after step {self.step}; checkpoint in {out}")
 
     def train_step(self, batch: Batch) -> dict[str, float] | None:
         """One batch, and an update where it is due; returns terms for the log, or None where no gradient is finite."""
@@ -219,37 +227,53 @@ class Trainer:
         self.average.update(self.trainee, self.step // settings.batches)
         return terms | {"gradient": norm}
 
-    def validate(self, validation: Validation, log: Path) -> dict[str, float]:
+    def validate(self, validation: Validation) -> dict[str, float]:
         """Measure the averaged weights on held-out data and log it."""
         averaged = Trainee(Sam2(self.config), self.settings.plan.window).to(self.device)
         averaged.load_state_dict(self.average.state)
         dtype = torch.bfloat16 if self.settings.precision == "bf16" else None
         _channels_last(averaged)
         result = validation.run(averaged, self.device, dtype)
-        append_row(log, {"step": float(self.step)} | {f"val/{k}": v for k, v in result.items()})
-        print(f"step {self.step} VALIDATION " + " ".join(f"{k} {v:.3f}" for k, v in result.items()), flush=True)
+        self._log.add({"step": float(self.step)} | {f"val/{k}": v for k, v in result.items()})
+        tell(f"step {self.step} VALIDATION " + " ".join(f"{k} {v:.3f}" for k, v in result.items()))
         return result
 
     def save(self, name: str = NAME) -> Path:
-        """Write a checkpoint."""
-        return save_checkpoint(
-            self.options.out,
-            {
-                "step": self.step,
-                "seconds": self.seconds,
-                "model": self.trainee.state_dict(),
-                "average": self.average.state,
-                "optimizer": self.updates.optimizer.state_dict(),
-                "settings": self.settings.to_dict(),
-                "config": self.config.to_dict(),
-                "decay_start": self.decay_start,
-                "decay_steps": self.decay_steps,
-                "commands": self.commands,
-                "data_hash": self.options.data_hash,
-                "torch": str(torch.__version__),
-            },
-            name,
-        )
+        """Write a checkpoint.
+
+        Raises
+        ------
+        NotSavedError
+            If it cannot be written; the message says why, and which one is there.
+        """
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.trainee.state_dict(),
+            "average": self.average.state,
+            "optimizer": self.updates.optimizer.state_dict(),
+            "settings": self.settings.to_dict(),
+            "config": self.config.to_dict(),
+            "decay_start": self.decay_start,
+            "decay_steps": self.decay_steps,
+            "commands": self.commands,
+            "data_hash": self.options.data_hash,
+            "pack_hash": self._pack_hash,
+            "torch": str(torch.__version__),
+        }
+        try:
+            path = save_checkpoint(self.options.out, state, name)
+        except NotSavedError as error:
+            there = "there is none yet" if self._saved_step is None else f"the last one is of step {self._saved_step}"
+            raise NotSavedError(f"the checkpoint of step {self.step} was not saved: {error}; {there}") from error
+        self._saved_step = self.step
+        return path
+
+    def _save_or_tell(self) -> None:
+        try:
+            self.save()
+        except NotSavedError as error:
+            tell(f"{error}; training goes on, and the next one is due in {self.options.checkpoint_every:g} minutes")
 
     def _restore(self, saved: dict[str, Any]) -> None:
         # Batches, corrections and the learning rate are functions of (seed, step): no generator state is needed.
@@ -269,16 +293,8 @@ class Trainer:
         return self.updates.whole(max(self.step, min(ends)))
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        print(f"signal {number}: finishing this step, then writing a checkpoint", flush=True)
+        tell(f"signal {number}: finishing this step, then writing a checkpoint")
         self._stop = True
-
-
-def _start(trainee: Trainee, weights: dict[str, torch.Tensor]) -> None:
-    """Load weights of which heads that only training has may be missing."""
-    missing, unknown = trainee.load_state_dict(weights, strict=False)
-    missing = [name for name in missing if name.startswith(NETWORK)]
-    if missing or unknown:
-        raise ValueError(f"weights to start from are of another network: missing {missing[:3]}, unknown {unknown[:3]}")
 
 
 def _channels_last(module: nn.Module) -> None:
@@ -286,9 +302,3 @@ def _channels_last(module: nn.Module) -> None:
     for parameter in module.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-
-
-def _line(row: dict[str, float]) -> str:
-    names = ("loss", "dense", "first_mask", "first_overlap", "corrected_overlap", "follow_mask", "follow_overlap")
-    parts = [f"{n} {row[n]:.3f}" for n in names if n in row]
-    return f"step {int(row['step'])} {' '.join(parts)} {row['seconds_per_step']:.2f} s/step {row['minutes']:.1f} min"

@@ -17,6 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 MAX_DIAMETER = 44.0  # px; median cell diameter that a packed image may have
+T98G_DIAMETER = 28.0  # px; the same for the T98G movie, or its frames would be a quarter of the file
 GREY_LEVELS = 80  # grey levels kept between the 0.1 and 99.9 percentiles
 VALIDATION_EVERY = 20  # every 20th image of a collection without its own split is held out (5 %)
 FORMAT = 1
@@ -45,7 +46,8 @@ class Record:
     validation : bool
         Held out from training.
     clean : tuple
-        For movies: for every step t to t+1, the ids whose masks agree across it. Empty for stills.
+        For movies: for every step t to t+1, the ids whose masks agree across it. Empty for stills, and for movies all
+        of whose ids are to be trusted.
     """
 
     name: str
@@ -94,10 +96,16 @@ class Pack:
         return flat[record.offset : record.offset + size].reshape(record.shape)
 
 
+def data_hash(pack: Pack | None, own: Pack | None) -> str:
+    """What a run notes of its data: the digest of the one pack it has, or one of both; empty without any."""
+    digests = [p.digest() for p in (pack, own) if p is not None]
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if len(digests) > 1 else "".join(digests)
+
+
 def median_diameter(labels: np.ndarray) -> float:
-    """Equivalent diameter in px of the median cell, 0 when there is none."""
-    areas = np.bincount(labels.ravel())[1:]
-    areas = areas[areas > 0]
+    """Equivalent diameter in px of the median mask of labels (T, H, W), 0 when there is none."""
+    counted = [np.bincount(frame.ravel())[1:] for frame in labels]  # by frame: a cell has a mask on each of several
+    areas = np.concatenate([areas[areas > 0] for areas in counted])
     return float(np.sqrt(np.median(areas) * 4 / np.pi)) if areas.size else 0.0
 
 
@@ -145,14 +153,29 @@ class PackWriter:
         self._labels: list[np.ndarray] = []
         self._offset = 0
 
-    def add(self, name: str, kind: str, movie: np.ndarray, labels: np.ndarray, validation: bool) -> None:
-        """Add stills or a movie: uint8 pixels and integer labels, both (T, H, W)."""
+    def add(
+        self,
+        name: str,
+        kind: str,
+        movie: np.ndarray,
+        labels: np.ndarray,
+        validation: bool,
+        largest: float = MAX_DIAMETER,
+        trusted: bool = False,
+    ) -> None:
+        """Add stills or a movie: uint8 pixels and labels up to 65535, both (T, H, W).
+
+        Cells are brought down to a median diameter of `largest` px. Ids of movies that are not `trusted` are followed
+        only over the steps at which they look sound (`clean_steps`).
+        """
+        if int(labels.max(initial=0)) > np.iinfo(np.uint16).max:
+            raise ValueError(f"{name}: a label of {labels.max()}, and a pack keeps them as uint16: number them anew")
         diameter = median_diameter(labels)
-        factor = min(1.0, MAX_DIAMETER / max(diameter, 1.0))
+        factor = min(1.0, largest / max(diameter, 1.0))
         pairs = [shrink(i, m, factor) for i, m in zip(movie, labels, strict=True)]
         images = np.stack([quantise(i) for i, _ in pairs])
         small = np.stack([m for _, m in pairs]).astype(np.uint16)
-        clean = clean_steps(small) if len(small) > 1 else ()
+        clean = clean_steps(small) if len(small) > 1 and not trusted else ()
         shape = (images.shape[0], images.shape[1], images.shape[2])
         self._records.append(Record(name, kind, shape, self._offset, diameter * factor, validation, clean))
         self._images.append(images.ravel())
@@ -237,5 +260,5 @@ def pack_directory(data: Path) -> PackWriter:
                 )
     if movie.exists():
         with np.load(movie) as file:
-            writer.add("t98g/movie", "phase", file["movie"], file["labels"], False)
+            writer.add("t98g/movie", "phase", file["movie"], file["labels"], False, T98G_DIAMETER)
     return writer

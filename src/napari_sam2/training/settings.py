@@ -26,9 +26,9 @@ class TrainSettings:
     plan : BatchPlan
     weights : LossWeights
     ramp : int
-        Steps over which clips come in.
+        Steps over which clips come in; 0: all are there at once.
     tilt_ramp : tuple of int
-        Steps between which the focal loss goes from balanced to ``weights.tilt``.
+        Steps between which the focal loss goes from balanced to ``weights.tilt``; (0, 0): it is there at once.
     batches : int
         Batches (and steps) whose gradients move the network together, for small machines and noisy tasks.
     learning_rate, weight_decay, clip_norm : float
@@ -63,6 +63,8 @@ class TrainSettings:
     def tilt(self, step: int) -> float:
         """Tilt of the focal loss at a step."""
         start, stop = self.tilt_ramp
+        if step >= stop:
+            return self.weights.tilt
         return self.weights.tilt * min(1.0, max(0.0, (step - start) / max(1, stop - start)))
 
     def to_dict(self) -> dict[str, Any]:

@@ -76,12 +76,15 @@ class PackSource:
 
     def _movie_clip(self, record: Record, rng: np.random.Generator, size: int, length: int) -> Clip:
         total = record.shape[0]
-        skip = int(rng.integers(1, max(1, min(MAX_SKIP, (total - 1) // max(1, length - 1))) + 1))
-        start = int(rng.integers(total - skip * (length - 1)))
-        frames = slice(start, start + skip * (length - 1) + 1, skip)
+        if total < length:
+            frames = to_and_fro(total, length, rng)
+        else:
+            skip = int(rng.integers(1, max(1, min(MAX_SKIP, (total - 1) // max(1, length - 1))) + 1))
+            start = int(rng.integers(total - skip * (length - 1)))
+            frames = np.arange(start, start + skip * (length - 1) + 1, skip)
         zoom = _zoom(record, rng, size)
         views, masks = take_view(self._pack.image(record)[frames], self._pack.label(record)[frames], rng, size, zoom)
-        steps = record.clean[start : start + skip * (length - 1)]
+        steps = record.clean[frames.min() : frames.max()]
         trusted = set.intersection(*(set(s) for s in steps)) if steps else set(np.unique(masks).tolist())
         keep = np.isin(masks, list(trusted))
         return finish(views, np.where(keep, masks, -masks), rng, record.kind)
@@ -106,6 +109,13 @@ class MixedSource:
     def sample(self, rng: np.random.Generator, size: int, length: int) -> Clip:
         """Return a clip of one of the sources."""
         return self._sources[rng.choice(len(self._sources), p=self._weights)].sample(rng, size, length)
+
+
+def to_and_fro(total: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Frame numbers (length,) of a clip from a movie of fewer frames, played to its end, back, and so on."""
+    turn = 2 * (total - 1)  # frames until it is where it was
+    wave = (int(rng.integers(turn)) + np.arange(length)) % turn
+    return np.where(wave < total, wave, turn - wave)
 
 
 def take_view(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from napari_sam2.network.config import Sam2Config
-from napari_sam2.training.checkpoint import NAME, load_checkpoint
+from napari_sam2.training.checkpoint import load_checkpoint
 
 #: What the network's weights are called within the trainee, whose other weights are heads used in training only.
 NETWORK = "model."
@@ -62,11 +65,40 @@ def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 def _weights_of(start: str) -> tuple[Sam2Config, dict[str, torch.Tensor]]:
     """Configuration and weights of one run, model or file."""
-    folder = Path(start)
-    if folder.is_dir() or folder.name == NAME:
-        saved = load_checkpoint(folder)
+    path = Path(start).expanduser()
+    saved = _saved_run(path)
+    if saved is not None:
         return Sam2Config.from_dict(saved["config"]), dict(saved["average"])
     from napari_sam2.weights import load_model
 
     model = load_model(start, device="cpu", dtype=torch.float32)
     return model.config, {NETWORK + name: tensor for name, tensor in model.state_dict().items()}
+
+
+def _saved_run(path: Path) -> dict[str, Any] | None:
+    """What the checkpoint of a run holds, whatever its name; None for any other file, and for a model's name."""
+    from napari_sam2.weights.load import FOLDER_FILE
+
+    if path.is_dir() and not (path / FOLDER_FILE).is_file():
+        return load_checkpoint(path)
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return None
+    try:
+        saved = load_checkpoint(path)
+    except Exception:  # noqa: BLE001 (load_model says what is wrong with the file)
+        return None
+    return saved if isinstance(saved, dict) and isinstance(saved.get("average"), dict) and "config" in saved else None
+
+
+def take_weights(trainee: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Load weights, named as `starting_weights` names them, into the trainee; heads may be missing.
+
+    Raises
+    ------
+    ValueError
+        If they are of another network.
+    """
+    missing, unknown = trainee.load_state_dict(weights, strict=False)
+    missing = [name for name in missing if name.startswith(NETWORK)]
+    if missing or unknown:
+        raise ValueError(f"weights to start from are of another network: missing {missing[:3]}, unknown {unknown[:3]}")

@@ -46,8 +46,8 @@ class ModelInfo:
     description
         One line for lists.
     state
-        Whether the file is here. "downloaded" means that a file of the right size is in the cache folder;
-        its checksum is looked at when it is loaded.
+        Whether the file is here. "downloaded" means that a file of the right size is in the cache folder, and that
+        the folder can be looked into; its checksum is looked at when it is loaded.
     path
         Where the file is, or where a download puts it.
     """
@@ -148,7 +148,10 @@ def _located(info: ModelInfo, folder: str | os.PathLike[str] | None) -> ModelInf
             state="bundled" if present else "missing",
         )
     path = cache_folder(folder) / info.file
-    present = path.is_file() and path.stat().st_size == info.bytes
+    try:
+        present = path.is_file() and path.stat().st_size == info.bytes
+    except OSError:  # a folder of somebody else's, a network drive that is gone: nothing can be loaded from there
+        present = False
     return replace(info, path=path, state="downloaded" if present else "not downloaded")
 
 

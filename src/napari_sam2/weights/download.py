@@ -94,9 +94,11 @@ def fetch(
         return info.path
     report = Reporter(info.name, info.bytes, progress)
     try:
-        info.path.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one(info.path, report):
-            _retrieve(info, info.url, info.path, report, policy or RetryPolicy())
+        # Looked at before the lock is taken: a cache that many share may be read-only.
+        if not _is_here(info, info.path, report):
+            info.path.parent.mkdir(parents=True, exist_ok=True)
+            with _only_one(info.path, report):
+                _retrieve(info, info.url, info.path, report, policy or RetryPolicy())
     except DownloadError as error:
         raise DownloadError(f"could not fetch {info.name}: {error}\n{by_hand(info)}") from error
     except OSError as error:
@@ -118,8 +120,9 @@ def by_hand(info: ModelInfo | RemoteFile) -> str:
     ]
     if isinstance(info, ModelInfo):
         lines.append("A checkpoint that you trust can also be loaded by its path.")
-    if info.path is not None and (kept := size_of(part_of(info.path))):
-        lines.append(f"{kept} bytes are kept; the next download goes on from there.")
+    with contextlib.suppress(OSError):  # the folder may be what cannot be looked into
+        if info.path is not None and (kept := size_of(part_of(info.path))):
+            lines.append(f"{kept} bytes are kept; the next download goes on from there.")
     return "\n".join(lines)
 
 
@@ -128,13 +131,19 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
+def _is_here(info: ModelInfo | RemoteFile, path: Path, report: Reporter) -> bool:
+    """Whether the file is there and the right one."""
+    if not path.is_file():
+        return False
+    report("verifying", size_of(path))
+    return info.sha256 is None or file_sha256(path) == info.sha256
+
+
 def _retrieve(info: ModelInfo | RemoteFile, url: str, path: Path, report: Reporter, policy: RetryPolicy) -> None:
     import pooch
 
-    if path.is_file():
-        report("verifying", size_of(path))
-        if info.sha256 is None or file_sha256(path) == info.sha256:
-            return
+    if _is_here(info, path, report):  # another process has fetched it meanwhile
+        return
     _check_space(info, path)
     known = None if info.sha256 is None else f"sha256:{info.sha256}"
     downloader = ResumingDownloader(part_of(path), info.bytes, info.sha256, report, policy)

@@ -22,6 +22,9 @@ EXPECTED = "expected a SAM 2 checkpoint: .pt or .pth as torch.save writes it, or
 #: Keys under which training programs keep the state dict; looked into in this order.
 CONTAINERS = ("model", "state_dict", "model_state_dict", "module", "ema")
 
+#: Beside the state dict, where the runs of `napari_sam2.training` keep the averaged weights: those are the ones to use.
+AVERAGE = "average"
+
 #: Most entries a torch archive may have, and most bytes its pickled index may take. Large SAM 2 has 903 tensors and an
 #: index of about 0.1 MB; a training checkpoint with the optimiser's state three times that.
 MAX_ENTRIES = 20_000
@@ -144,6 +147,9 @@ def _read_torch(path: Path, size: int) -> Contents:
     for key in CONTAINERS:
         if isinstance(loaded.get(key), Mapping):
             state = loaded[key]
+            averaged = loaded.get(AVERAGE)
+            if isinstance(averaged, Mapping) and averaged.keys() == state.keys():
+                state = averaged
             break
     tensors = {name: value for name, value in state.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if not tensors:
