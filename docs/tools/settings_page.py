@@ -63,11 +63,15 @@ def tracking() -> str:
 def environment() -> str:
     """Environment variables."""
     from napari_sam2.cli.console import DEBUG_VARIABLE
+    from napari_sam2.logfile import LOG_VARIABLE
+    from napari_sam2.tracking.graphs import GRAPHS_VARIABLE
     from napari_sam2.weights.cache import CACHE_VARIABLE
 
     rows = [
         f"| `{CACHE_VARIABLE}` | Folder of downloaded models; wins over the preference. |",
         f"| `{DEBUG_VARIABLE}` | Set to 1, commands show where in the code an error came from. |",
+        f"| `{LOG_VARIABLE}` | A file that napari and the commands append to: what was done, and errors in full. |",
+        f"| `{GRAPHS_VARIABLE}` | Set to 0, no CUDA graphs are recorded. |",
         "| `OMP_NUM_THREADS` | Processor cores that torch uses. |",
     ]
     return "\n".join(["## Environment variables\n", "| name | |", "|---|---|", *rows])

@@ -16,6 +16,8 @@ from napari_sam2.training.synthetic import SyntheticMovie, make_preset
 FRAMES, SIDE = 8, 144
 CLICKED = (120, 84)
 """Where the examples click on frame 0; a cell is moved there."""
+SESSIONS = ("cells.sam2cells", "Dividing nuclei (synthetic)-12c9276d.sam2cells")
+"""Sessions that examples open; the second is called as that of the sample movie is."""
 PROMPTS = """cell,frame,kind,y,x,y2,x2
 1,0,click,120,84.5,,
 1,0,not,20,20,,
@@ -81,9 +83,9 @@ def make_tracker(folder: Path, movie: SyntheticMovie) -> CellTracker:
     return tracker
 
 
-def make_session(folder: Path, movie: SyntheticMovie) -> Session:
-    """A session with two cells, tracked for a few frames, in ``cells.sam2cells``."""
-    session = new_session(movie.frames, folder / "cells.sam2cells", address=folder / "movie.tif")
+def make_session(folder: Path, movie: SyntheticMovie, name: str = SESSIONS[0]) -> Session:
+    """A session with two cells, tracked for a few frames."""
+    session = new_session(movie.frames, folder / name, address=folder / "movie.tif")
     session.add_click(1, 0, CLICKED)
     session.add_click(7, 0, centre(movie.labels, second(movie), 0))
     session.run(frames=(0, 3))

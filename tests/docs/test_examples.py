@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from napari_sam2.cli import app
 from tests.docs.conftest import DOCS
-from tests.docs.example import MAKERS, make_movie, make_session, put_files
+from tests.docs.example import MAKERS, SESSIONS, make_movie, make_session, put_files
 
 BLOCK = re.compile(r"^( *)```(python|sh)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 #: Commands of other programs; they are read for what they name, not run.
@@ -72,8 +72,9 @@ def test_examples_of(page: Page, prepared, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     needed = wanted(page)
     scope: dict[str, object] = {name: make(tmp_path, movie) for name, make in MAKERS.items() if name in needed}
-    if "cells.sam2cells" in str(page.blocks) and "session" not in needed:  # the examples open it themselves
-        make_session(tmp_path, movie).close()
+    for name in SESSIONS:
+        if name in str(page.blocks) and not (tmp_path / name).exists():  # the examples open it themselves
+            make_session(tmp_path, movie, name).close()
     try:
         for line, language, code in page.blocks:
             if language == "python":

@@ -8,9 +8,10 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from stub import FRAMES, HEIGHT, WIDTH, again, disc, replayed, state
+import tifffile
+from stub import FRAMES, HEIGHT, WIDTH, DiscEngine, again, disc, movie, replayed, state
 
-from napari_sam2.session import Refused, Session
+from napari_sam2.session import Refused, Session, new_session
 from napari_sam2.session.actions.options import MODES
 from napari_sam2.session.cells import LARGEST
 
@@ -115,6 +116,20 @@ def test_the_cells_size_is_left_to_be_found_again(tracked: Session, tmp_path: Pa
     assert tracked.document.meta["cell_diameter"] is None
     with replayed(tracked, tmp_path / "again.sam2cells") as other:
         assert other.document.meta["cell_diameter"] is None
+
+
+def test_sizes_come_from_the_file_unless_they_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "movie.tif"
+    told = {"axes": "TYX", "unit": "um", "finterval": 300.0}
+    tifffile.imwrite(file, movie(), imagej=True, resolution=(2.0, 4.0), metadata=told)
+    with new_session(file, tmp_path / "one", model="discs", make_engine=DiscEngine) as session:
+        assert session.meta["scale"] == [300.0, 0.25, 0.5]
+        assert session.meta["units"] == ["second", "micrometer", "micrometer"]
+    said = {"scale": (1, 2, 3), "units": ("min", "mm", "mm")}
+    with new_session(file, tmp_path / "two", model="discs", make_engine=DiscEngine, **said) as session:
+        assert (session.meta["scale"], session.meta["units"]) == ([1, 2, 3], ["min", "mm", "mm"])
+    with new_session(movie(), tmp_path / "three", model="discs", make_engine=DiscEngine) as session:
+        assert (session.meta["scale"], session.meta["units"]) == ([1, 1, 1], ["", "", ""])
 
 
 # scripts --------------------------------------------------------------------------------------------------------------

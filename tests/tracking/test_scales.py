@@ -123,7 +123,7 @@ def test_a_run_is_estimated_without_being_run() -> None:
     tracker.add_click(2, 2, (200.0, 200.0))
     cost = tracker.estimate()
     assert not tracker.labels.any()
-    assert cost.cell_frames == 2 * (T - 1)
+    assert cost.cell_frames == 2 * (T - 1) and cost.frames == T
     assert cost.label_bytes == 4 * T * SHAPE[0] * SHAPE[1]
     assert cost.seconds > 0 and cost.device_bytes > 0
     assert "masks" in str(cost) and "MiB" in str(cost)

@@ -119,6 +119,24 @@ def test_settings_and_sizes_reach_the_session(free: Desk, viewer: ViewerModel, w
     assert free.session.movie.n_channels == 2
 
 
+@pytest.mark.parametrize("layer_scale", [None, (7, 2, 2)])
+def test_sizes_that_napari_does_not_read_come_from_the_file(
+    free: Desk, viewer: ViewerModel, wait: Wait, tmp_path: Path, layer_scale: tuple[int, int, int] | None
+) -> None:
+    file = tmp_path / "cells.tif"
+    told = {"axes": "TYX", "unit": "um", "finterval": 300.0}
+    tifffile.imwrite(file, movie(), imagej=True, resolution=(2.0, 4.0), metadata=told)
+    image = viewer.open(file, plugin="napari")[0]
+    if layer_scale is not None:  # what the user said counts
+        image.scale = layer_scale
+    free.open(image)
+    wait(lambda: free.session is not None)
+    expected = ([300.0, 0.25, 0.5], ["second", "micrometer", "micrometer"])
+    if layer_scale is not None:
+        expected = ([7.0, 2.0, 2.0], ["", "", ""])
+    assert (free.session.meta["scale"], free.session.meta["units"]) == expected
+
+
 def test_what_is_no_movie_is_told(free: Desk, viewer: ViewerModel, told: list[str]) -> None:
     free.open(viewer.add_image(np.zeros((4, 9, 20, 30))))
     assert free.session is None and not free.opening and "Choose one plane, or project" in told[-1]

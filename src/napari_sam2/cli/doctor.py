@@ -19,7 +19,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for programs.")] = False,
     log: Log = None,
 ) -> None:
-    """Print what an issue report needs: versions, devices, models, Qt, OpenGL, and what is wrong with a mend.
+    """Print what an issue report needs: versions, devices, models, Qt, OpenGL, what is wrong, and how to mend it.
 
     Follows a cell through a tiny movie to see that the engine works. Opens no
     window. The exit status is 1 when something has to be mended.

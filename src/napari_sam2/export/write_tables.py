@@ -54,6 +54,8 @@ def export_prompts(tracked: Tracked, path: Path, job: Job, *, overwrite: bool = 
                 if given.box is not None:
                     corners = [text(value) for corner in given.box for value in corner]
                     writer.writerow([said.cell, said.frame, "box", *corners])
+    if not tracked.prompts:
+        return ["clicks and boxes, of which there are none here (labels alone hold none): the table is empty"]
     return [f"{drawn} drawn masks are prompts too, and are not in the table"] if drawn else []
 
 

@@ -25,8 +25,8 @@ def new_session(
     limits: Any = None,
     channels: int | tuple[int, ...] | None = None,
     axes: str | None = None,
-    scale: Sequence[float] = (1.0, 1.0, 1.0),
-    units: Sequence[str] = ("", "", ""),
+    scale: Sequence[float] | None = None,
+    units: Sequence[str] | None = None,
     cell_diameter: float | None = None,
     mode: str = "auto",
     device: str = "auto",
@@ -48,7 +48,7 @@ def new_session(
     limits, channels, axes
         As `tracking.Movie`.
     scale, units
-        Size of a frame and of a pixel: (T, Y, X).
+        Size of a frame and of a pixel: (T, Y, X). By default what the file says; 1 and no unit where it says nothing.
     cell_diameter, mode, device, settings
         As `CellTracker`.
     make_engine
@@ -72,8 +72,8 @@ def new_session(
         "shape": [found.n_frames, *found.frame_shape],
         "movie": describe_movie(found, where),
         "axes": "TYX",
-        "scale": [float(s) for s in scale],
-        "units": [str(u) for u in units],
+        "scale": [float(s) for s in (linked.sizes[0] if scale is None else scale)],
+        "units": [str(u) for u in (linked.sizes[1] if units is None else units)],
         "limits": [list(pair) for pair in found.limits],
         "cell_diameter": None if cell_diameter is None else float(cell_diameter),
         "model": {"name": str(model), "hash": None},

@@ -6,12 +6,18 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.session.errors import MovieNotFound, WrongMovie
 from napari_sam2.tracking.movie import Movie
 
+if TYPE_CHECKING:
+    from napari_sam2.export import OpenedMovie
+
 Address = str | os.PathLike[str]
+Sizes = tuple[tuple[float, float, float], tuple[str, str, str]]
+"""Of a frame, a row and a column, and their units."""
+NO_SIZES: Sizes = ((1.0, 1.0, 1.0), ("", "", ""))
 
 
 def describe_movie(movie: Movie, address: str | None) -> dict[str, Any]:
@@ -28,11 +34,12 @@ def describe_movie(movie: Movie, address: str | None) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Linked:
-    """A movie, where it lies (None: only in memory), and how to let go of its files."""
+    """A movie, where it lies (None: only in memory), how to let go of its files, and what these say of its sizes."""
 
     movie: Movie
     address: str | None
     close: Callable[[], object]
+    sizes: Sizes = NO_SIZES
 
 
 def as_movie(movie: Any, limits: Any = None, channels: Any = None, axes: str | None = None) -> Linked:
@@ -45,11 +52,19 @@ def as_movie(movie: Any, limits: Any = None, channels: Any = None, axes: str | N
         path = Path(movie).expanduser().absolute()
         opened = open_movie(path)
         try:
-            return Linked(Movie(opened.data, limits=limits, channels=channels, axes=axes), str(path), opened.close)
+            found = Movie(opened.data, limits=limits, channels=channels, axes=axes)
+            return Linked(found, str(path), opened.close, sizes_of(opened))
         except BaseException:
             opened.close()
             raise
     return Linked(Movie(movie, limits=limits, channels=channels, axes=axes), None, lambda: None)
+
+
+def sizes_of(opened: OpenedMovie) -> Sizes:
+    """What a movie's file says of the sizes of a frame and of a pixel."""
+    t, y, x = (float(opened.scale.get(axis, 1.0)) for axis in "TYX")
+    unit_t, unit_y, unit_x = (opened.units.get(axis, "") for axis in "TYX")
+    return (t, y, x), (unit_t, unit_y, unit_x)
 
 
 def find_movie(folder: Path, meta: dict[str, Any], movie: Any, force: bool) -> Linked:

@@ -31,7 +31,7 @@ class Estimate:
     label_bytes
         Size of the label image, in memory or on disk.
     frames
-        Frames that will be computed, those seen in both directions counted twice.
+        Frames that masks will be computed on.
     cell_frames
         Masks that will be computed.
     """
@@ -87,7 +87,7 @@ def estimate(groups: Sequence[tuple[Anchors, Sequence[Segment]]], frames: int) -
         device_bytes += 2 * sum(p.numel() * p.element_size() for p in model.parameters())
     movie = groups[0][0].engine.features.movie if groups else None
     label_bytes = 0 if movie is None else 4 * frames * movie.height * movie.width
-    return Estimate(seconds, device_bytes, label_bytes, len(visited), cell_frames)
+    return Estimate(seconds, device_bytes, label_bytes, len({t for _, t in visited}), cell_frames)
 
 
 def _measure(anchors: Anchors, segments: Sequence[Segment], regions: Sequence[Region]) -> tuple[float, float]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from napari_sam2.export import open_movie
 from napari_sam2.session import Session, WrongMovie, new_session, open_session
-from napari_sam2.session.link import find_movie
+from napari_sam2.session.link import NO_SIZES, Sizes, find_movie, sizes_of
 from napari_sam2.session.unused import remove_unused
+from napari_sam2.tracking.movie import Movie
 from napari_sam2.widgets import preferences
 from napari_sam2.widgets.image import axes_of, movie_of
 from napari_sam2.widgets.place import default_place, free_place, source_of
@@ -76,8 +78,10 @@ def open_or_begin(image: Any, choice: Choice) -> Iterator[Opened]:
         yield Opened(session, f"Continued {known.name} with {cells}. 'Start afresh' begins a new one beside it.")
         return
     place.parent.mkdir(parents=True, exist_ok=True)
-    scale, units = _sizes(image)
     source = source_of(image)
+    scale, units = _sizes(image)
+    if (scale, units) == NO_SIZES and source is not None and not choice.others:
+        scale, units = _sizes_in_file(source, movie)
     session = new_session(
         movie,
         free_place(place),
@@ -127,6 +131,17 @@ def _as_noted(image: Any, others: Sequence[Any], place: Path) -> Any:
         return movie_of(image, others, limits=meta["limits"], channels=tuple(meta["movie"]["channels"]))
     except (OSError, ValueError, KeyError, TypeError):
         return movie_of(image, others)  # what is wrong with the session is told by opening it
+
+
+def _sizes_in_file(source: Path, movie: Movie) -> Sizes:
+    """What a layer's file says of its sizes: napari's own reader of TIFF does not pass them on."""
+    try:
+        with open_movie(source) as opened:
+            shape = opened.data.shape
+            there = (movie.n_frames, *movie.frame_shape)
+            return sizes_of(opened) if (shape[0], *shape[-2:]) == there else NO_SIZES
+    except (OSError, ValueError):  # a file that another reader knows
+        return NO_SIZES
 
 
 def _sizes(image: Any) -> tuple[tuple[float, float, float], tuple[str, str, str]]:
