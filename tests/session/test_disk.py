@@ -93,6 +93,23 @@ def test_no_file_is_a_pickle_and_opening_runs_no_code(closed: Path, monkeypatch:
     assert not [f for f in closed.rglob("*") if f.suffix in (".pkl", ".npy", ".py")]
 
 
+@pytest.mark.parametrize("channel", [0, 1])
+def test_the_channel_is_found_that_a_session_was_begun_on(tmp_path: Path, channel: int) -> None:
+    import tifffile
+
+    file, path = tmp_path / "two.ome.tif", tmp_path / "session.sam2cells"
+    both = np.stack((movie(), movie()[::-1] // 2), axis=1)
+    tifffile.imwrite(file, both, metadata={"axes": "TCYX"})
+    new_session(both[:, channel], path, address=file).close()
+    with open_session(path) as session:
+        assert session.movie is not None and session.movie.shape == (12, 1, 40, 48)
+        np.testing.assert_array_equal(session.movie.raw(3)[0], both[3, channel])
+    with open_session(path, both) as session:
+        np.testing.assert_array_equal(session.movie.raw(3)[0], both[3, channel])
+    with pytest.raises(WrongMovie, match=r"is \(12, 2, 40, 48\) \(T, C, Y, X\), the session's is \(12, 1, 40, 48\)"):
+        open_session(path, both[::-1].copy())
+
+
 def test_the_movie_is_found_where_it_was_and_asked_for_where_it_is_not(tmp_path: Path) -> None:
     import tifffile
 

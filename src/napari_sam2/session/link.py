@@ -91,11 +91,39 @@ def find_movie(folder: Path, meta: dict[str, Any], movie: Any, force: bool) -> L
         own = own if own is not None and len(own) == getattr(movie, "ndim", len(own)) else None
         found = as_movie(movie, meta["limits"], tuple(noted["channels"]), own)
     try:
+        found = _the_channel(found, noted, meta["limits"])
         _check(found, noted, force)
     except BaseException:
         found.close()
         raise
     return replace(found, address=found.address or address)
+
+
+class OneChannel:
+    """A channel of an array (T, C, Y, X), as an array (T, Y, X) of which a frame is read when it is asked for."""
+
+    def __init__(self, data: Any, channel: int) -> None:
+        self._data, self._channel = data, channel
+        self.shape = (data.shape[0], *data.shape[2:])
+        self.dtype = data.dtype
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, index: Any) -> Any:
+        frames, *rest = index if isinstance(index, tuple) else (index,)
+        return self._data[(frames, self._channel, *rest)]
+
+
+def _the_channel(found: Linked, noted: dict[str, Any], limits: Any) -> Linked:
+    """The channel of a movie that a session was begun on, where that was a layer which shows one of several."""
+    movie, (frames, channels, *size) = found.movie, noted["shape"]
+    if channels != 1 or movie.n_channels == 1 or movie.axes != "TCYX" or movie.n_frames != frames:
+        return found
+    if list(movie.frame_shape) == size:
+        for channel in range(movie.n_channels):
+            one = Movie(OneChannel(movie.data, channel), limits=limits)
+            if one.fingerprint() == noted["fingerprint"]:
+                return replace(found, movie=one)
+    return found
 
 
 def _check(found: Linked, noted: dict[str, Any], force: bool) -> None:
