@@ -232,3 +232,18 @@ def test_batches_that_cannot_be_are_refused_at_once(tmp_path: Path, arguments: s
 
 def test_long_clips_are_fine_without_synthetic_movies() -> None:
     check_plan(replace(SETTINGS, plan=BatchPlan(frames=(3, 20)), synthetic=0.0))
+
+
+def test_what_is_wrong_is_said_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_sam2.training.__main__ import DEBUG_VARIABLE, run
+
+    monkeypatch.delenv(DEBUG_VARIABLE, raising=False)
+    given = ["train", "--out", str(tmp_path / "run"), "--own", str(tmp_path), "--frames", "2", "3"]
+    assert run(given) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: no labelled images in") and len(said.splitlines()) == 1
+    monkeypatch.setenv(DEBUG_VARIABLE, "1")
+    with pytest.raises(ValueError, match="no labelled images in"):
+        run(given)

@@ -13,7 +13,7 @@ import torch
 NAME = "checkpoint.pt"
 
 
-class NotSavedError(Exception):
+class NotSavedError(OSError):
     """A checkpoint could not be written; the one before it is untouched, and nothing is left lying about."""
 
 
