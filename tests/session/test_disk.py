@@ -104,6 +104,7 @@ def test_the_channel_is_found_that_a_session_was_begun_on(tmp_path: Path, channe
     with open_session(path) as session:
         assert session.movie is not None and session.movie.shape == (12, 1, 40, 48)
         np.testing.assert_array_equal(session.movie.raw(3)[0], both[3, channel])
+        assert f"channels=({channel},)" in session.script(tmp_path / "script.py")
     with open_session(path, both) as session:
         np.testing.assert_array_equal(session.movie.raw(3)[0], both[3, channel])
     with pytest.raises(WrongMovie, match=r"is \(12, 2, 40, 48\) \(T, C, Y, X\), the session's is \(12, 1, 40, 48\)"):

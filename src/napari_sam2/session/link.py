@@ -103,14 +103,31 @@ class OneChannel:
     """A channel of an array (T, C, Y, X), as an array (T, Y, X) of which a frame is read when it is asked for."""
 
     def __init__(self, data: Any, channel: int) -> None:
-        self._data, self._channel = data, channel
+        self._data, self.channel = data, channel
         self.shape = (data.shape[0], *data.shape[2:])
         self.dtype = data.dtype
         self.ndim = len(self.shape)
 
     def __getitem__(self, index: Any) -> Any:
         frames, *rest = index if isinstance(index, tuple) else (index,)
-        return self._data[(frames, self._channel, *rest)]
+        return self._data[(frames, self.channel, *rest)]
+
+
+def channels_in_file(meta: dict[str, Any]) -> tuple[int, ...]:
+    """Channels of a session as its movie's file counts them; as the session does where that cannot be known."""
+    noted = meta["movie"]
+    channels = tuple(int(c) for c in noted["channels"])
+    if noted["address"] is None or noted["shape"][1] != 1:
+        return channels
+    try:
+        linked = as_movie(noted["address"])
+    except (OSError, ValueError):  # moved, or a file that only napari's readers know
+        return channels
+    try:
+        data = _the_channel(linked, noted, meta["limits"]).movie.data
+    finally:
+        linked.close()
+    return (data.channel,) if isinstance(data, OneChannel) else channels
 
 
 def _the_channel(found: Linked, noted: dict[str, Any], limits: Any) -> Linked:

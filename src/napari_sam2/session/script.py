@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_sam2.session.encode import mask_from_json
 from napari_sam2.session.journal import Line
+from napari_sam2.session.link import channels_in_file
 from napari_sam2.session.storage import write_atomic
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _head(session: Session, masks_name: str | None) -> str:
     options = {
         "model": repr(meta["model"]["name"]),
         "limits": repr([tuple(pair) for pair in meta["limits"]]),
-        "channels": repr(tuple(meta["movie"]["channels"])),
+        "channels": repr(channels_in_file(meta)),
         "cell_diameter": repr(meta["cell_diameter"]),
         "mode": repr(meta["mode"]),
         "device": repr(meta["device"]),
