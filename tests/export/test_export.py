@@ -315,9 +315,32 @@ def test_labels_that_come_frame_by_frame_are_added_to_an_image_when_they_are_fin
     np.testing.assert_array_equal(zarr.open_group(image / "labels" / "cells", mode="r")["0"][:, 0], labels)
 
 
+def test_labels_that_cannot_be_named_in_the_image_are_said_to_be_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, labels = tmp_path / "image.ome.zarr", example_labels()
+    make_image(image, "0.5")
+
+    def register(image: Path, name: str) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr("napari_sam2.export.into_image.register", register)
+    with pytest.raises(OSError, match="is complete, but could not be named among the labels") as caught:
+        with open_label_writer(image / "labels" / "cells", LabelInfo(labels.shape)) as writer:
+            writer.write(0, labels[0])
+    assert not getattr(caught.value, "__notes__", []), "nothing is unfinished"
+    assert [child.name for child in (image / "labels").iterdir()] == ["cells"]
+
+
 def test_a_folder_named_labels_that_is_in_no_image_is_a_folder_like_others(tmp_path: Path) -> None:
     (tmp_path / "labels").mkdir()
     assert find_format(tmp_path / "labels" / "cells").name == "ctc"
+    for typo in (tmp_path / "typo.ome.zarr", tmp_path / "empty.zarr"):
+        with pytest.raises(ValueError, match="there is no OME-Zarr image"):
+            find_format(typo / "labels" / "cells")
+        with pytest.raises(ValueError, match="there is no OME-Zarr image"):
+            open_label_writer(typo / "labels" / "cells", LabelInfo((2, 6, 8)))
+        assert not typo.exists()
     with pytest.raises(ValueError, match="in no OME-Zarr image"):
         ImageLabelWriter(tmp_path / "labels" / "cells", LabelInfo((2, 6, 8)))
 

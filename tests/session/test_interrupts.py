@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from stub import again, make, state
+from stub import again, make, replayed, state
 
-from napari_sam2.session import Session
+from napari_sam2.session import Refused, Session
 from napari_sam2.session import storage as storage_module
 from napari_sam2.session.deltas import Deltas
 from napari_sam2.session.locking import OwnedLock, uninterrupted
@@ -94,6 +96,12 @@ def _whole(session: Session, folder: Path) -> None:
     session.undo()
     session.redo()
     assert state(session) == now
+    crashed = folder.with_name("crashed.sam2cells")
+    shutil.copytree(folder, crashed)
+    with again(crashed) as back:  # out of the log alone
+        assert state(back) == now
+    with replayed(session, folder.with_name("replayed.sam2cells")) as other:
+        assert np.array_equal(other.labels[:], session.labels[:])
     session.close()
     with again(folder) as back:
         assert state(back) == now
@@ -167,4 +175,30 @@ def test_as_a_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         patched.setattr(run, "digests", lambda *_: interrupt())
         with pytest.raises(KeyboardInterrupt):
             session.run()
+    _whole(session, folder)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Refused])
+def test_while_an_action_is_taken_back(
+    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "movie.sam2cells"
+    session = make(folder)
+    session.add_click(None, 0, (10, 12))
+    session.add_click(None, 0, (28, 12))
+    session.run()
+    before, real = state(session), Table.put
+
+    def put(self: Table, *args: object) -> None:
+        real(self, *args)
+        interrupt()
+
+    with pytest.raises(KeyboardInterrupt), session.change("merge", {}) as change:
+        change.relabel(0, 5, {2: 1})
+        change.cell(2, None)
+        change.rows([1], 0, np.zeros_like(session.document.table.block([0], 0, 5)))
+        monkeypatch.setattr(Table, "put", put)
+        raise error("no")
+    monkeypatch.setattr(Table, "put", real)
+    assert state(session) == before
     _whole(session, folder)

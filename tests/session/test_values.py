@@ -26,7 +26,7 @@ ONE, TWO, FOUR = np.int64(1), np.uint16(2), np.float64(4.0)
         lambda s: s.add_box(None, FOUR, ((20, 20), (30, 30))),
         lambda s: s.add_mask(ONE, FOUR, disc(12, 16)),
         lambda s: s.remove_prompt(ONE, np.int64(0), np.int64(0)),
-        lambda s: s.move_prompt(ONE, np.int64(0), np.int64(0), (11, 12)),
+        lambda s: s.move_prompt(ONE, np.int64(0), np.int64(0), np.array([11, 12])),
         lambda s: s.paint(ONE, FOUR, disc(12, 20)),
         lambda s: s.erase(ONE, FOUR, disc(10, 12)),
         lambda s: s.split(ONE, FOUR, points=((10, 14), (10, 18)), new=np.int64(9)),
@@ -39,6 +39,7 @@ ONE, TWO, FOUR = np.int64(1), np.uint16(2), np.float64(4.0)
         lambda s: s.swap(ONE, TWO, FOUR),
         lambda s: s.renumber(ONE, np.int64(9)),
         lambda s: s.divide(ONE, FOUR, [np.array([10.0, 12.0]), np.array([14, 20])], ids=np.array([8, 9])),
+        lambda s: s.divide(ONE, FOUR, [np.float64(2.0), disc(10, 20)], force=True),
         lambda s: s.reject_division(ONE, FOUR),
         lambda s: s.new_cell(np.int64(9)),
         lambda s: s.set_state(ONE, FOUR, "hidden"),
@@ -68,6 +69,14 @@ def test_what_is_no_whole_number_is_said_so(tracked: Session, number: Any) -> No
         tracked.delete(number)
     with pytest.raises(TypeError, match="a frame's number is a whole number, not"):
         tracked.delete_on(1, number)
+    with pytest.raises(TypeError, match="a cell's number is a whole number, not"):
+        tracked.run(cells=[number], what="all")
+    with pytest.raises(TypeError, match="a frame's number is a whole number, not"):
+        tracked.run(frames=(number, 5), what="all")
+    with pytest.raises(TypeError, match="a frame's number is needed"):
+        tracked.add_click(1, None, (10, 12))
+    with pytest.raises(TypeError, match="frames are a range"):
+        tracked.run(frames=(0, 2, 5))
     assert state(tracked) == before
 
 
@@ -94,6 +103,7 @@ def test_a_box_is_two_corners_on_the_frame(session: Session, box: Any) -> None:
         ({"scale": (1, np.nan, 1)}, "three positive numbers"),
         ({"scale": (1, 0, 1)}, "three positive numbers"),
         ({"units": "um"}, "three words"),
+        ({"units": 5}, "three words"),
         ({"mode": "foo"}, "one of auto, windows"),
     ],
 )
@@ -125,6 +135,8 @@ def test_sizes_come_from_the_file_unless_they_are_said(tmp_path: Path) -> None:
     with new_session(file, tmp_path / "one", model="discs", make_engine=DiscEngine) as session:
         assert session.meta["scale"] == [300.0, 0.25, 0.5]
         assert session.meta["units"] == ["second", "micrometer", "micrometer"]
+    with pytest.raises(ValueError, match="three positive numbers"):
+        new_session(file, tmp_path / "bad", model="discs", make_engine=DiscEngine, scale=(0, -1))
     said = {"scale": (1, 2, 3), "units": ("min", "mm", "mm")}
     with new_session(file, tmp_path / "two", model="discs", make_engine=DiscEngine, **said) as session:
         assert (session.meta["scale"], session.meta["units"]) == ([1, 2, 3], ["min", "mm", "mm"])

@@ -95,6 +95,17 @@ def test_classes_are_refused_and_cells_in_pieces_are_not(tmp_path: Path) -> None
     assert len(own_pack([tmp_path / "sound"]).records) == 2
 
 
+def test_the_only_cell_of_a_challenge_movie_may_be_in_pieces(tmp_path: Path) -> None:
+    image, labels = discs(1)
+    alone = np.where(labels == 1, 1, 0).astype(np.uint16)
+    centre = round(np.nonzero(alone)[1].mean())
+    alone[:, centre] = 0
+    for kind, name, frame in (("01", "t000.tif", image), ("01_GT/SEG", "man_seg000.tif", alone)):
+        (tmp_path / kind).mkdir(parents=True)
+        imwrite(tmp_path / kind / name, frame)
+    assert len(own_pack([tmp_path]).records) == 1
+
+
 @pytest.mark.parametrize(
     ("value", "complaint"), [(0.5, "whole numbers"), (np.nan, "whole numbers"), (-1.0, "start at 0")]
 )

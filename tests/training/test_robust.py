@@ -247,3 +247,12 @@ def test_what_is_wrong_is_said_in_a_sentence(
     monkeypatch.setenv(DEBUG_VARIABLE, "1")
     with pytest.raises(ValueError, match="no labelled images in"):
         run(given)
+
+
+def test_the_last_checkpoint_is_there_before_anything_else_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[bool] = []
+    monkeypatch.setattr("napari_sam2.training.runlog.draw_curves", lambda *_: there.append((tmp_path / NAME).exists()))
+    trainer(tmp_path, 10).run(DiscSource(), DiscSource())
+    assert there == [True]

@@ -14,11 +14,21 @@ LABELS = "labels"
 
 
 def image_of(path: Path) -> Path | None:
-    """The image that a path ``IMAGE/labels/NAME`` lies in; None where the path is another."""
+    """The image that a path ``IMAGE/labels/NAME`` lies in; None where the path is another.
+
+    Raises
+    ------
+    ValueError
+        If an image is meant, by its name, and none is there.
+    """
     if path.parent.name != LABELS:
         return None
     image = path.parent.parent
-    return image if any((image / name).is_file() for name in ("zarr.json", ".zgroup")) else None
+    if any((image / name).is_file() for name in ("zarr.json", ".zgroup")):
+        return image
+    if image.suffix.lower() == ".zarr":
+        raise ValueError(f"there is no OME-Zarr image {image} that labels could be added to")
+    return None
 
 
 class ImageLabelWriter(ZarrLabelWriter):
@@ -47,7 +57,11 @@ class ImageLabelWriter(ZarrLabelWriter):
 
     def finish(self) -> Path:
         path = super().finish()
-        register(path.parent.parent, path.name)
+        image = path.parent.parent
+        try:
+            register(image, path.name)
+        except (OSError, ValueError) as error:
+            raise OSError(f"{path} is complete, but could not be named among the labels of {image}: {error}") from error
         return path
 
 

@@ -167,6 +167,8 @@ class LabelWriter(ABC):
             A sentence for the user; empty if nothing is left.
         """
         self.close()
+        if not self.unfinished.exists():  # it has its name already
+            return ""
         if not self.ids_of_frame:
             remove_output(self.unfinished)
             return ""

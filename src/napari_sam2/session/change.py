@@ -16,6 +16,7 @@ from napari_sam2.session.document import Document, Maps, now
 from napari_sam2.session.encode import Said, said_to_json
 from napari_sam2.session.errors import Refused
 from napari_sam2.session.events import Changed
+from napari_sam2.session.locking import uninterrupted
 from napari_sam2.session.table import Rows, pack_change
 
 
@@ -63,14 +64,14 @@ class Change:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._take_back()
-            return
-        try:
-            self._commit()
-        except BaseException:
-            self._take_back()
-            raise
+        if error is None:
+            try:
+                self._commit()
+                return
+            except BaseException:
+                self._take_back()
+                raise
+        self._take_back()
 
     @property
     def settings(self) -> set[str]:
@@ -181,6 +182,10 @@ class Change:
         return {name: found for name, found in ops.items() if found}
 
     def _take_back(self) -> None:
+        with uninterrupted():
+            self._take_all_back()
+
+    def _take_all_back(self) -> None:
         document = self.document
         for rows, first, before, _ in reversed(self._rows):
             document.table.put(rows, first, before)

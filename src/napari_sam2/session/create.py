@@ -12,6 +12,7 @@ from napari_sam2.session import folder as files
 from napari_sam2.session.divisions import REJECTED
 from napari_sam2.session.engine import EngineMaker, TrackerEngine
 from napari_sam2.session.link import as_movie, describe_movie, find_movie
+from napari_sam2.session.numbers import plain_diameter, plain_scale, plain_units
 from napari_sam2.session.session import Session
 from napari_sam2.session.storage import explained
 
@@ -58,12 +59,17 @@ def new_session(
     ------
     FileExistsError
         If the folder is there already and not empty.
+    ValueError
+        If the movie, a size or a unit is none.
     """
     folder = Path(path).expanduser().absolute()
     if not folder.suffix:
         folder = folder.with_name(folder.name + files.SUFFIX)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is there already: open it with open_session, or choose another name")
+    diameter = plain_diameter(cell_diameter)
+    own_scale = None if scale is None else plain_scale(scale)
+    own_units = None if units is None else plain_units(units)
     linked = as_movie(movie, limits, channels, axes)
     found, where = linked.movie, linked.address
     if address is not None:
@@ -72,10 +78,10 @@ def new_session(
         "shape": [found.n_frames, *found.frame_shape],
         "movie": describe_movie(found, where),
         "axes": "TYX",
-        "scale": [float(s) for s in (linked.sizes[0] if scale is None else scale)],
-        "units": [str(u) for u in (linked.sizes[1] if units is None else units)],
+        "scale": list(linked.sizes[0]) if own_scale is None else own_scale,
+        "units": list(linked.sizes[1]) if own_units is None else own_units,
         "limits": [list(pair) for pair in found.limits],
-        "cell_diameter": None if cell_diameter is None else float(cell_diameter),
+        "cell_diameter": diameter,
         "model": {"name": str(model), "hash": None},
         "mode": mode,
         "device": device,

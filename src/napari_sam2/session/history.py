@@ -136,6 +136,7 @@ class History:
         return self._turn_whole(forward=True)
 
     def _turn_whole(self, forward: bool) -> str:
+        self.document.check_writable()
         if self._in_step:
             raise Refused("a step cannot be taken back before it is complete: leave its block first")
         return self._turn(forward)

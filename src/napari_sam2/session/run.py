@@ -15,6 +15,7 @@ from napari_sam2.session.document import now
 from napari_sam2.session.errors import Refused
 from napari_sam2.session.frames import write_frame
 from napari_sam2.session.locking import uninterrupted
+from napari_sam2.session.numbers import frame_range, whole_number
 from napari_sam2.session.stale import Anchor, BoolFrames
 from napari_sam2.session.table import GIVEN
 from napari_sam2.tracking.done import Before
@@ -75,9 +76,9 @@ def find_work(
     if what not in WHATS:
         raise ValueError(f"what must be one of {', '.join(WHATS)}; got {what!r}")
     document = session.document
-    span = (0, document.frames) if frames is None else (int(frames[0]), int(frames[1]))
+    span = (0, document.frames) if frames is None else frame_range(frames)
     known = {cell: session.stale_index.anchors(cell) for cell in document.cells}
-    chosen = [c for c, found in known.items() if found] if cells is None else [int(c) for c in cells]
+    chosen = [c for c, found in known.items() if found] if cells is None else [whole_number(c) for c in cells]
     for cell in chosen:
         document.cell(cell)
         if not known[cell]:
@@ -130,8 +131,8 @@ def track(
     """Track, as one entry of the log; see `Session.track`."""
     document = session.document
     document.check_writable()
-    cells = None if cells is None else sorted({int(c) for c in cells})
-    frames = None if frames is None else (int(frames[0]), int(frames[1]))
+    cells = None if cells is None else sorted({whole_number(c) for c in cells})
+    frames = None if frames is None else frame_range(frames)
     args = {"cells": cells, "frames": list(frames) if frames else None, "direction": direction, "what": what}
     with document.lock:
         if not find_work(session, cells, frames, direction, what).segments:
@@ -163,8 +164,9 @@ def track(
                 with document.lock:
                     if document.open_entry != entry or document.open_frames == stop_after:
                         break
-                    write_frame(session, entry, result, written, made)
-                    document.open_frames += 1
+                    with uninterrupted():
+                        write_frame(session, entry, result, written, made)
+                        document.open_frames += 1
                 document.writer.keep_up()
                 yield result
             else:

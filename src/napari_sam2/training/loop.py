@@ -199,12 +199,12 @@ class Trainer:
                 limit = self.options.time_limit * 60
                 if whole and (self._stop or (limit and now - started > limit)):
                     break
+            self.save()  # before anything else is waited for
         finally:
             batches.close()  # and its workers end, whatever happened
             for number, handler in previous.items():
                 signal.signal(number, handler)
         self._log.draw()
-        self.save()
         tell(f"stopped after step {self.step}; checkpoint in {out}")
 
     def train_step(self, batch: Batch) -> dict[str, float] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam2.training.clip import ClipSource
-from napari_sam2.training.own_labels import read_labels, renumbered
+from napari_sam2.training.own_labels import read_labels, refuse_masks, renumbered
 from napari_sam2.training.pack import Pack, PackWriter
 from napari_sam2.training.sources import MixedSource, PackSource
 
@@ -27,12 +27,15 @@ class LabelledMovie:
     Attributes
     ----------
     name : str
+    path : Path
+        Of the labels: a file, or the first of several.
     frames, labels : (T, H, W)
     persistent : bool
         Whether an id is sure to mean the same cell on all frames.
     """
 
     name: str
+    path: Path
     frames: np.ndarray
     labels: np.ndarray
     persistent: bool = True
@@ -81,6 +84,7 @@ def own_pack(folders: Sequence[Path]) -> Pack:
                 raise ValueError(
                     f"{movie.name}: image {movie.frames.shape} and labels {movie.labels.shape} differ in size"
                 )
+            refuse_masks(movie.path, movie.labels, instances=not movie.persistent)
             labels = renumbered(movie.labels, movie.name)
             writer.add(movie.name, KIND, to_uint8(movie.frames), labels, False, trusted=movie.persistent)
     pack = writer.pack()
@@ -112,7 +116,7 @@ def challenge_movies(folder: Path) -> list[LabelledMovie]:
         for run in _runs(sorted(set(masks) & set(frames))):
             pixels = np.stack([imread(frames[t]) for t in run])
             labels = np.stack([read_labels(masks[t]) for t in run])
-            movies.append(LabelledMovie(f"{folder.name}/{images.name}/{run[0]}", pixels, labels, persistent=False))
+            movies.append(LabelledMovie(f"{folder.name}/{images.name}/{run[0]}", masks[run[0]], pixels, labels, False))
     return movies
 
 
@@ -133,7 +137,7 @@ def file_pairs(folder: Path) -> list[LabelledMovie]:
         pixels, labels = imread(image), read_labels(path)
         if labels.ndim == 2:
             pixels, labels = pixels[None], labels[None]
-        movies.append(LabelledMovie(path.stem, pixels, labels))
+        movies.append(LabelledMovie(path.stem, path, pixels, labels))
     return movies
 
 

@@ -22,7 +22,7 @@ def read_labels(path: Path) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it holds fractions or negative numbers, or one number for many separate places.
+        If it holds fractions or negative numbers.
     """
     from tifffile import imread
 
@@ -46,7 +46,6 @@ def read_labels(path: Path) -> np.ndarray:
         raise ValueError(
             f"{path}: a label of {labels.min()}: labels start at 0 (the background); set what is negative to 0"
         )
-    _refuse_masks(path, labels.reshape(-1, *labels.shape[-2:]))
     return labels
 
 
@@ -66,10 +65,24 @@ def renumbered(labels: np.ndarray, name: str) -> np.ndarray:
     return np.stack([np.searchsorted(ids, frame).astype(np.uint16) for frame in labels])
 
 
-def _refuse_masks(path: Path, labels: np.ndarray) -> None:
-    """Raise where most numbers of a frame stand for several separate places."""
-    small = renumbered(labels, str(path))
-    alone = int(small.max(initial=0)) == 1
+def refuse_masks(where: str | Path, labels: np.ndarray, instances: bool) -> None:
+    """Refuse masks of all cells at once, or of classes of them.
+
+    Parameters
+    ----------
+    where
+        For the message.
+    labels : (T, H, W)
+    instances
+        Whether the format says that each number is one cell: then the only one of a movie may well be in pieces.
+
+    Raises
+    ------
+    ValueError
+        If most numbers of a frame stand for several separate places.
+    """
+    small = renumbered(labels, str(where))
+    alone = not instances and int(small.max(initial=0)) == 1
     for t, frame in enumerate(small):
         found = [(i, place) for i, place in enumerate(ndimage.find_objects(frame), start=1) if place is not None]
         parts = {i: _parts(frame[place] == i, alone) for i, place in found}
@@ -78,7 +91,7 @@ def _refuse_masks(path: Path, labels: np.ndarray) -> None:
             first = scattered[0]
             number = labels[t][frame == first][0]
             raise ValueError(
-                f"{path}: on frame {t} the number {number} stands for {parts[first]} separate places, as in a mask of "
+                f"{where}: on frame {t} the number {number} stands for {parts[first]} separate places, as in a mask of "
                 "all cells at once, and would be taught as one cell: give each cell a number of its own (label the "
                 "connected parts first, as with scipy.ndimage.label), or pass labels"
             )

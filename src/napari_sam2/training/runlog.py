@@ -47,8 +47,11 @@ class RunLog:
 
 
 def tell(text: str) -> None:
-    """Print a line. Where the output goes may be closed, or full like the disk that the line complains of."""
-    with contextlib.suppress(OSError, ValueError):
+    """Print a line. Where the output goes may be closed, or full like the disk that the line complains of.
+
+    A signal may also come while another line is being printed, which must not be gone into once more.
+    """
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
         print(text, flush=True)
 
 

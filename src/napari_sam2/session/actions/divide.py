@@ -28,6 +28,7 @@ from napari_sam2.session.division_rules import LASTING, ONE_BODY
 from napari_sam2.session.document import now
 from napari_sam2.session.encode import Said, mask_to_json, prompts_digest
 from napari_sam2.session.errors import Refused
+from napari_sam2.session.numbers import plain_numbers, whole_number
 from napari_sam2.session.table import STATES
 from napari_sam2.tracking.prompts import FramePrompts, MaskCrop, PromptBook, Round
 
@@ -66,7 +67,7 @@ def divide(
     """
     document = session.document
     document.check_frame(frame)
-    daughters = [d.tolist() if isinstance(d, np.ndarray) and d.ndim == 1 else d for d in daughters]
+    daughters = [_plain(daughter) for daughter in daughters]
     if len(daughters) < 2 or frame < 1:
         raise Refused("a division has two daughters or more, and a frame before it")
     there = [int(d) for d in daughters if isinstance(d, int | np.integer)]
@@ -237,6 +238,16 @@ def _shared_mother(session: Session, change: Change, there: list[int], frame: in
         write_image(session, change, int(t), document.labels.read(int(t)), {mother: int(rows[0, t]["made"])})
     anchor_here(change, mother, frame - 1, "divide")
     return mother
+
+
+def _plain(daughter: Any) -> Daughter:
+    """A daughter's number, or her click, in plain numbers; a mask as it is."""
+    if np.ndim(daughter) == 0:
+        return whole_number(daughter)
+    if np.ndim(daughter) == 1:
+        y, x = plain_numbers(daughter, (2,), "a daughter is a cell's number, a click (y, x), or a mask")
+        return y, x
+    return np.asarray(daughter)
 
 
 def _as_json(daughter: Daughter) -> Any:

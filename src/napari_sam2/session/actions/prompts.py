@@ -13,6 +13,7 @@ from napari_sam2.session.actions.common import drawn, extend_life, refuse_locked
 from napari_sam2.session.document import now
 from napari_sam2.session.encode import Said, mask_to_json
 from napari_sam2.session.errors import Refused
+from napari_sam2.session.numbers import plain_numbers
 from napari_sam2.tracking.prompts import FramePrompts, MaskCrop, PromptBook, Round
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def add_clicks(
     force: bool,
 ) -> int:
     """Add clicks as one round; on a tracked frame they correct the mask that is there."""
-    places = [_numbers(p, (2,), "a click is a place (y, x) on the frame") for p in yx]
+    places = [plain_numbers(p, (2,), "a click is a place (y, x) on the frame") for p in yx]
     clicks = [(y, x, bool(fg)) for (y, x), fg in zip(places, foreground, strict=True)]
     args = {"frame": frame, "yx": [[y, x] for y, x, _ in clicks], "foreground": [fg for _, _, fg in clicks]}
 
@@ -42,7 +43,7 @@ def add_clicks(
 
 def add_box(session: Session, cell: int | None, frame: int, box: Sequence[Sequence[float]], force: bool) -> int:
     """Add a box, by two opposite corners."""
-    (top, left), (bottom, right) = _numbers(box, (2, 2), "a box is two corners, each (y, x) on the frame")
+    (top, left), (bottom, right) = plain_numbers(box, (2, 2), "a box is two corners, each (y, x) on the frame")
     corners: Box = ((top, left), (bottom, right))
     args = {"frame": frame, "box": [list(corners[0]), list(corners[1])]}
 
@@ -112,10 +113,12 @@ def move_prompt(session: Session, cell: int, frame: int, index: int, to: Sequenc
     before = old.prompts.rounds[at]
     book = PromptBook(*_size(session))
     if before.box is not None:
-        (top, left), (bottom, right) = _numbers(to, (2, 2), f"prompt {index} is a box: give its two corners (y, x)")
+        plain = plain_numbers(to, (2, 2), f"prompt {index} is a box: give its two corners (y, x)")
+        (top, left), (bottom, right) = plain
         book.add_box(cell, frame, ((top, left), (bottom, right)))
     elif len(before.clicks) == 1:
-        y, x = _numbers(to, (2,), f"prompt {index} is a click: give its place (y, x)")
+        plain = plain_numbers(to, (2,), f"prompt {index} is a click: give its place (y, x)")
+        y, x = plain
         book.add_clicks(cell, frame, [(y, x, before.clicks[0][2])])
     else:
         count = len(before.clicks)
@@ -124,19 +127,8 @@ def move_prompt(session: Session, cell: int, frame: int, index: int, to: Sequenc
     rounds = (*old.prompts.rounds[:at], moved, *old.prompts.rounds[at + 1 :])
     times = (*old.times[:at], now(), *old.times[at + 1 :])
     new = replace(old, prompts=replace(old.prompts, rounds=rounds), times=times)
-    args = {"cell": cell, "frame": frame, "index": index, "to": list(to)}
+    args = {"cell": cell, "frame": frame, "index": index, "to": plain}
     _put(session, "move_prompt", cell, frame, new, args, force)
-
-
-def _numbers(given: Sequence[Any], shape: tuple[int, ...], wanted: str) -> Any:
-    """Numbers of a shape, as lists."""
-    try:
-        numbers = np.asarray(given, float)
-    except (TypeError, ValueError):  # words, or lists of different lengths
-        numbers = np.empty(0)
-    if numbers.shape != shape:
-        raise ValueError(f"{wanted}, not {given!r}")
-    return numbers.tolist()
 
 
 def _put(
