@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
+import zarr
 
 from napari_sam2 import CellTracker, new_session
 from napari_sam2.session import Session
@@ -54,6 +55,11 @@ def put_files(folder: Path, movie: SyntheticMovie) -> None:
     tifffile.imwrite(
         folder / "movie.tif", movie.frames, imagej=True, photometric="minisblack", metadata={"axes": "TYX"}
     )
+    image = zarr.open_group(folder / "movie.ome.zarr", mode="w-")
+    image.create_array("0", data=movie.frames)
+    axes = [{"name": "t", "type": "time"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    levels = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]}]
+    image.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}
     masks = movie.labels.astype(np.uint16)
     tifffile.imwrite(folder / "cellpose_masks.tif", masks, imagej=True, metadata={"axes": "TYX"})
     tifffile.imwrite(folder / "masks.tif", masks, imagej=True, metadata={"axes": "TYX"})
