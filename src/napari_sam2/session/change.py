@@ -181,11 +181,8 @@ class Change:
         }
         return {name: found for name, found in ops.items() if found}
 
+    @uninterrupted()
     def _take_back(self) -> None:
-        with uninterrupted():
-            self._take_all_back()
-
-    def _take_all_back(self) -> None:
         document = self.document
         for rows, first, before, _ in reversed(self._rows):
             document.table.put(rows, first, before)

@@ -26,6 +26,7 @@ KEPT_STATES = (STATES.index("left"), STATES.index("dead"), STATES.index("divided
 """Where a person said what became of a cell, tracking that finds nothing does not say otherwise."""
 
 
+@uninterrupted()
 def write_frame(
     session: Session, entry: int, result: FrameResult, written: list[int], made: dict[int, npt.NDArray[np.uint64]]
 ) -> None:
@@ -45,13 +46,6 @@ def write_frame(
     made
         What the pixels of each cell come from, (T,).
     """
-    with uninterrupted():
-        _write_frame(session, entry, result, written, made)
-
-
-def _write_frame(
-    session: Session, entry: int, result: FrameResult, written: list[int], made: dict[int, npt.NDArray[np.uint64]]
-) -> None:
     document, frame, image = session.document, result.frame, result.labels
     with document.lock:
         runs = label_runs.difference(document.labels.look(frame), image)
